@@ -1,0 +1,139 @@
+//! Arrays in `.npy` files, and as the raw little-endian bytes the scratch program reads and writes.
+
+use anyhow::{Context, Result, bail};
+use npyz::{DType, NpyFile, Order, WriterBuilder};
+use std::path::Path;
+
+/// An array of one of Rust's number types, row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    /// Element type, as Rust names it.
+    pub dtype: String,
+    /// Sizes along each axis.
+    pub shape: Vec<usize>,
+    /// Elements, little-endian.
+    pub bytes: Vec<u8>,
+}
+
+macro_rules! each_type {
+    ($dtype:expr, $apply:ident, $($rest:tt)*) => {
+        match $dtype {
+            "f32" => $apply!(f32, $($rest)*),
+            "f64" => $apply!(f64, $($rest)*),
+            "i8" => $apply!(i8, $($rest)*),
+            "i16" => $apply!(i16, $($rest)*),
+            "i32" => $apply!(i32, $($rest)*),
+            "i64" => $apply!(i64, $($rest)*),
+            "u8" => $apply!(u8, $($rest)*),
+            "u16" => $apply!(u16, $($rest)*),
+            "u32" => $apply!(u32, $($rest)*),
+            "u64" => $apply!(u64, $($rest)*),
+            other => bail!("arrays of {other} are not supported"),
+        }
+    };
+}
+
+impl Array {
+    /// Bytes of one element.
+    pub fn element_bytes(dtype: &str) -> usize {
+        match dtype {
+            "bool" | "i8" | "u8" => 1,
+            "i16" | "u16" => 2,
+            "f32" | "i32" | "u32" => 4,
+            _ => 8,
+        }
+    }
+
+    /// The elements as `f64`, for comparing and filling.
+    pub fn to_f64s(&self) -> Result<Vec<f64>> {
+        if self.dtype == "bool" {
+            return Ok(self.bytes.iter().map(|&b| f64::from(b)).collect());
+        }
+        macro_rules! convert {
+            ($t:ty, $bytes:expr) => {
+                Ok($bytes.chunks_exact(size_of::<$t>()).map(|c| <$t>::from_le_bytes(c.try_into().unwrap_or_default()) as f64).collect())
+            };
+        }
+        each_type!(self.dtype.as_str(), convert, self.bytes)
+    }
+
+    /// An array whose elements are `values` converted to `dtype`.
+    pub fn from_f64s(dtype: &str, shape: Vec<usize>, values: &[f64]) -> Result<Array> {
+        if dtype == "bool" {
+            return Ok(Array { dtype: dtype.into(), shape, bytes: values.iter().map(|&v| u8::from(v != 0.0)).collect() });
+        }
+        macro_rules! convert {
+            ($t:ty, $values:expr) => {
+                $values.iter().flat_map(|&v| (v as $t).to_le_bytes()).collect()
+            };
+        }
+        let bytes = each_type!(dtype, convert, values);
+        Ok(Array { dtype: dtype.into(), shape, bytes })
+    }
+
+    /// Reads a `.npy` file.
+    pub fn read(path: &Path) -> Result<Array> {
+        let file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Array::from_npy(std::io::BufReader::new(file)).with_context(|| format!("in {}", path.display()))
+    }
+
+    /// Reads the content of a `.npy` file.
+    pub fn from_npy(reader: impl std::io::Read) -> Result<Array> {
+        Array::from_open(NpyFile::new(reader)?)
+    }
+
+    /// Reads the elements behind a header that was read already.
+    pub fn from_open(file: NpyFile<impl std::io::Read>) -> Result<Array> {
+        if file.order() != Order::C && file.shape().len() > 1 {
+            bail!("arrays in Fortran order are not supported; save with numpy.ascontiguousarray");
+        }
+        let shape: Vec<usize> = file.shape().iter().map(|&d| d as usize).collect();
+        let DType::Plain(ty) = file.dtype() else { bail!("structured arrays are not supported") };
+        let text = ty.to_string();
+        let dtype = match text.trim_matches(|c| "'<>|=".contains(c)) {
+            "f4" => "f32",
+            "f8" => "f64",
+            "i1" => "i8",
+            "i2" => "i16",
+            "i4" => "i32",
+            "i8" => "i64",
+            "u1" => "u8",
+            "u2" => "u16",
+            "u4" => "u32",
+            "u8" => "u64",
+            "b1" => "bool",
+            other => bail!("arrays of type {other} are not supported"),
+        };
+        if dtype == "bool" {
+            let bytes = file.into_vec::<bool>()?.into_iter().map(u8::from).collect();
+            return Ok(Array { dtype: dtype.into(), shape, bytes });
+        }
+        macro_rules! read {
+            ($t:ty, $file:expr) => {
+                $file.into_vec::<$t>()?.into_iter().flat_map(<$t>::to_le_bytes).collect()
+            };
+        }
+        let bytes = each_type!(dtype, read, file);
+        Ok(Array { dtype: dtype.into(), shape, bytes })
+    }
+
+    /// Writes a `.npy` file.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let file = std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        let shape: Vec<u64> = self.shape.iter().map(|&d| d as u64).collect();
+        if self.dtype == "bool" {
+            let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(file).begin_nd()?;
+            writer.extend(self.bytes.iter().map(|&b| b != 0))?;
+            return Ok(writer.finish()?);
+        }
+        macro_rules! write {
+            ($t:ty, $bytes:expr) => {{
+                let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(file).begin_nd()?;
+                writer.extend($bytes.chunks_exact(size_of::<$t>()).map(|c| <$t>::from_le_bytes(c.try_into().unwrap_or_default())))?;
+                writer.finish()?
+            }};
+        }
+        each_type!(self.dtype.as_str(), write, self.bytes);
+        Ok(())
+    }
+}

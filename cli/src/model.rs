@@ -1,0 +1,55 @@
+//! The arguments that name a model and its options, shared by all commands.
+
+use anyhow::{Result, anyhow};
+use clap::Args;
+use kiln_codegen::cargo::ModelFile;
+use kiln_codegen::{Compiled, Options, compile};
+use std::path::PathBuf;
+
+/// A model and how to compile it.
+#[derive(Args, Clone)]
+pub struct Model {
+    /// The ONNX file
+    #[arg(value_name = "MODEL")]
+    pub path: PathBuf,
+    /// Name of the generated type [default: from the file's name]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// A symbolic size: `batch=4`, or `seq<=512` for a bound; `input:axis=4` where it has no name
+    #[arg(long = "dim", value_name = "SYMBOL=SIZE")]
+    pub dims: Vec<String>,
+    /// An input that becomes a constant: `sr=16000`
+    #[arg(long = "pin", value_name = "INPUT=VALUE")]
+    pub pins: Vec<String>,
+    /// Instruction sets, joined by commas: scalar, avx2, avx512, neon, wasm128, or all
+    #[arg(long, default_value = "all")]
+    pub isa: String,
+    /// For applications without std: working memory inside the struct, `new` is const
+    #[arg(long)]
+    pub no_std: bool,
+    /// Path of a module that has the kernels, as `kiln kernels` writes it
+    #[arg(long, value_name = "MODULE")]
+    pub kernels: Option<String>,
+}
+
+impl Model {
+    /// The options, as the library has them.
+    pub fn options(&self) -> Result<Options> {
+        let mut options = Options::default();
+        let mut set = |key: &str, value: &str| options.set(key, value).map_err(|e| anyhow!(e));
+        self.name.iter().try_for_each(|name| set("name", name))?;
+        self.dims.iter().try_for_each(|dim| set("dim", dim))?;
+        self.pins.iter().try_for_each(|pin| set("pin", pin))?;
+        set("isa", &self.isa)?;
+        set("std", if self.no_std { "false" } else { "true" })?;
+        self.kernels.iter().try_for_each(|path| set("kernels", path))?;
+        Ok(options)
+    }
+
+    /// Reads and compiles the model.
+    pub fn compile(&self) -> Result<Compiled> {
+        let options = self.options()?;
+        let file = ModelFile::read(&self.path).map_err(|e| anyhow!(e))?;
+        file.with_source(|source| compile(source, &options)).map_err(|e| anyhow!("{e}"))
+    }
+}

@@ -1,0 +1,287 @@
+//! `kiln verify`: builds a model, runs it, and compares every output with what it should be.
+
+use crate::array::Array;
+use crate::compare::{Difference, compare};
+use crate::model::Model;
+use crate::{Outcome, reference, scratch};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use kiln_codegen::{Compiled, PortInfo};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+#[derive(Args)]
+pub struct Verify {
+    #[command(flatten)]
+    model: Model,
+    /// An input's data: `name=file.npy`; inputs without are seeded random numbers
+    #[arg(long = "input", value_name = "NAME=FILE.npy")]
+    inputs: Vec<String>,
+    /// What an output should be: `name=file.npy`, an `.npz` with the outputs by name, or an ONNX `test_data_set_N` folder;
+    /// without, onnxruntime says (Python with onnxruntime is needed)
+    #[arg(long = "expect", value_name = "NAME=FILE.npy|FILE.npz|FOLDER")]
+    expect: Vec<String>,
+    /// A free size for random inputs: `batch=2` [default: 2 for each]
+    #[arg(long = "size", value_name = "SYMBOL=SIZE")]
+    sizes: Vec<String>,
+    /// Largest difference relative to the expected value
+    #[arg(long, default_value_t = 1e-3)]
+    rtol: f64,
+    /// Largest absolute difference
+    #[arg(long, default_value_t = 1e-4)]
+    atol: f64,
+    /// Seed of random inputs
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Cargo profile to build with
+    #[arg(long, default_value = "release")]
+    profile: String,
+    /// Milliseconds to spend on timing
+    #[arg(long, default_value_t = 300)]
+    time: u64,
+    /// Keep the scratch crate in this folder
+    #[arg(long, value_name = "FOLDER")]
+    keep: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What outputs are compared with.
+struct Expected {
+    outputs: BTreeMap<String, Array>,
+    from: String,
+    time: Option<Duration>,
+}
+
+impl Verify {
+    pub fn run(self) -> Result<Outcome> {
+        let compiled = self.model.compile()?;
+        let signature = compiled.signature();
+        let (given, folder_outputs) = self.given()?;
+        let mut random = Random::new(self.seed);
+        let sizes = self.sizes()?;
+        let inputs: Vec<Array> = signature
+            .inputs
+            .iter()
+            .map(|port| match given.get(&port.name) {
+                Some(array) => check_input(port, array.clone()),
+                None => random.input(port, &sizes),
+            })
+            .collect::<Result<_>>()?;
+        if let Some(name) = given.keys().find(|name| !signature.inputs.iter().any(|port| port.name == **name)) {
+            let names: Vec<&str> = signature.inputs.iter().map(|port| port.name.as_str()).collect();
+            bail!("the compiled model has no input {name:?}; it has {}", names.join(", "));
+        }
+        let temporary = tempfile::tempdir()?;
+        let dir = self.keep.clone().unwrap_or_else(|| temporary.path().to_path_buf());
+        std::fs::create_dir_all(&dir)?;
+        let dir = dir.canonicalize()?;
+        let expected = self.expected(&compiled, &inputs, folder_outputs, &dir)?;
+        let progress = indicatif::ProgressBar::new_spinner().with_message("building and running the generated code");
+        progress.enable_steady_tick(Duration::from_millis(120));
+        let ran = scratch::run(&compiled, &inputs, &dir, &self.profile, Duration::from_millis(self.time))?;
+        progress.finish_and_clear();
+
+        let mut all_right = true;
+        let mut compared = 0;
+        let mut rows = Vec::new();
+        for (port, got) in signature.outputs.iter().zip(&ran.outputs) {
+            let Some(want) = expected.outputs.get(&port.name) else { continue };
+            compared += 1;
+            let result = compare(got, want, self.rtol, self.atol);
+            all_right &= result.as_ref().is_ok_and(|difference| difference.wrong == 0);
+            rows.push((port.name.clone(), result, got.shape.clone()));
+        }
+        if compared == 0 {
+            bail!("nothing was compared: no output of the model was among the expected ones");
+        }
+        let times = (ran.time, expected.time);
+        if self.json {
+            println!("{}", json(&compiled, &rows, all_right, times, &ran));
+        } else {
+            print(&rows, &expected.from, times, compared, signature.outputs.len());
+        }
+        Ok(if all_right { Outcome::Done } else { Outcome::Differs })
+    }
+
+    /// Inputs named on the command line, and those of a `test_data_set_N` folder with the outputs it expects.
+    fn given(&self) -> Result<(BTreeMap<String, Array>, Option<BTreeMap<String, Array>>)> {
+        let mut inputs = BTreeMap::new();
+        let mut outputs = None;
+        for folder in self.expect.iter().map(Path::new).filter(|path| path.is_dir()) {
+            let bytes = std::fs::read(&self.model.path)?;
+            let (names_in, names_out) = kiln_codegen::port_names(&bytes).map_err(|e| anyhow::anyhow!(e))?;
+            inputs.extend(read_folder(folder, "input", &names_in)?);
+            outputs = Some(read_folder(folder, "output", &names_out)?);
+            // What is pinned is no input of the compiled model any more.
+            for pin in &self.model.pins {
+                inputs.remove(pin.rsplit_once('=').map_or(pin.as_str(), |(name, _)| name));
+            }
+        }
+        for input in &self.inputs {
+            let (name, path) = input.rsplit_once('=').with_context(|| format!("`{input}` is not of the form name=file.npy"))?;
+            inputs.insert(name.to_string(), Array::read(Path::new(path))?);
+        }
+        Ok((inputs, outputs))
+    }
+
+    fn sizes(&self) -> Result<BTreeMap<String, usize>> {
+        let parse = |size: &String| {
+            let (name, size) = size.split_once('=').with_context(|| format!("`{size}` is not of the form symbol=2"))?;
+            Ok((name.to_string(), size.parse().with_context(|| format!("`{size}` is no size"))?))
+        };
+        self.sizes.iter().map(parse).collect()
+    }
+
+    fn expected(
+        &self,
+        compiled: &Compiled,
+        inputs: &[Array],
+        folder: Option<BTreeMap<String, Array>>,
+        dir: &Path,
+    ) -> Result<Expected> {
+        let mut outputs = folder.unwrap_or_default();
+        for expect in self.expect.iter().filter(|path| !Path::new(path).is_dir()) {
+            if expect.ends_with(".npz") && !expect.contains('=') {
+                let mut archive = npyz::npz::NpzArchive::open(expect).with_context(|| format!("cannot read {expect}"))?;
+                let names: Vec<String> = archive.array_names().map(str::to_string).collect();
+                for name in names {
+                    let file = archive.by_name(&name)?.context("an array vanished from the archive")?;
+                    outputs.insert(name, Array::from_open(file)?);
+                }
+            } else {
+                let (name, path) =
+                    expect.rsplit_once('=').with_context(|| format!("`{expect}` is not name=file.npy, an .npz or a folder"))?;
+                outputs.insert(name.to_string(), Array::read(Path::new(path))?);
+            }
+        }
+        if !outputs.is_empty() {
+            return Ok(Expected { outputs, from: "the files given".into(), time: None });
+        }
+        let Some(python) = reference::python() else {
+            bail!(
+                "nothing to compare with: no Python with onnxruntime was found\n  help: `pip install onnxruntime numpy`, name one with KILN_PYTHON=…, or give expected outputs with --expect"
+            );
+        };
+        let signature = compiled.signature();
+        let mut feed: Vec<(String, Array)> =
+            signature.inputs.iter().map(|port| port.name.clone()).zip(inputs.iter().cloned()).collect();
+        feed.extend(compiled.pinned().into_iter().map(|(name, dtype, shape, values)| {
+            Ok::<_, anyhow::Error>((name, Array::from_f64s(&dtype, shape, &values)?))
+        }).collect::<Result<Vec<_>>>()?);
+        let names: Vec<String> = signature.outputs.iter().map(|port| port.name.clone()).collect();
+        let budget = Duration::from_millis(self.time);
+        let (arrays, time) =
+            reference::onnxruntime(&python, &self.model.path, &feed, &names, &dir.join("onnxruntime"), budget)?;
+        Ok(Expected { outputs: names.into_iter().zip(arrays).collect(), from: "onnxruntime".into(), time: Some(time) })
+    }
+}
+
+fn read_folder(folder: &Path, kind: &str, names: &[String]) -> Result<BTreeMap<String, Array>> {
+    let mut arrays = BTreeMap::new();
+    for (i, name) in names.iter().enumerate() {
+        let path = folder.join(format!("{kind}_{i}.pb"));
+        if !path.exists() {
+            continue;
+        }
+        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let (dtype, shape, bytes) =
+            kiln_codegen::tensor_from_proto(&bytes).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
+        arrays.insert(name.clone(), Array { dtype, shape, bytes });
+    }
+    Ok(arrays)
+}
+
+fn check_input(port: &PortInfo, array: Array) -> Result<Array> {
+    let fits = array.shape.len() == port.shape.len()
+        && array.shape.iter().zip(&port.shape).all(|(got, want)| want.as_ref().map_or(true, |want| want == got));
+    if array.dtype != port.dtype || !fits {
+        let want: Vec<String> =
+            port.shape.iter().map(|d| d.as_ref().map_or_else(String::clone, usize::to_string)).collect();
+        bail!("input {:?} is {}{:?} and should be {}[{}]", port.name, array.dtype, array.shape, port.dtype, want.join(", "));
+    }
+    Ok(array)
+}
+
+/// xorshift64*, so that a seed gives the same inputs on every machine.
+struct Random(u64);
+
+impl Random {
+    fn new(seed: u64) -> Random {
+        Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    fn unit(&mut self) -> f64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Floats between -1 and 1, integers 0 or 1: in range for whatever an index may index.
+    fn input(&mut self, port: &PortInfo, sizes: &BTreeMap<String, usize>) -> Result<Array> {
+        let shape: Vec<usize> =
+            port.shape.iter().map(|d| d.clone().unwrap_or_else(|symbol| sizes.get(&symbol).copied().unwrap_or(2))).collect();
+        let float = port.dtype.starts_with('f');
+        let values: Vec<f64> = (0..shape.iter().product::<usize>())
+            .map(|_| if float { self.unit() * 2.0 - 1.0 } else { (self.unit() * 2.0).floor() })
+            .collect();
+        Array::from_f64s(&port.dtype, shape, &values)
+    }
+}
+
+type Row = (String, Result<Difference>, Vec<usize>);
+
+fn print(rows: &[Row], from: &str, (time, reference): (Duration, Option<Duration>), compared: usize, outputs: usize) {
+    for (name, result, shape) in rows {
+        match result {
+            Ok(d) => {
+                let verdict = if d.wrong == 0 { "ok" } else { "WRONG" };
+                println!(
+                    "{verdict:5} {name} {shape:?}: max abs {:.3e}, max rel {:.3e}, max ulp {}{}",
+                    d.absolute,
+                    d.relative,
+                    d.ulp,
+                    if d.wrong > 0 { format!(", {} elements outside the tolerance", d.wrong) } else { String::new() }
+                );
+            }
+            Err(error) => println!("WRONG {name}: {error}"),
+        }
+    }
+    let reference = reference.map_or(String::new(), |t| format!("; onnxruntime {:.4} ms", t.as_secs_f64() * 1e3));
+    println!("{compared} of {outputs} outputs compared with {from}; kiln {:.4} ms a run{reference}", time.as_secs_f64() * 1e3);
+}
+
+fn json(
+    compiled: &Compiled,
+    rows: &[Row],
+    passed: bool,
+    (time, reference): (Duration, Option<Duration>),
+    ran: &scratch::Ran,
+) -> String {
+    let outputs: Vec<_> = rows
+        .iter()
+        .map(|(name, result, shape)| match result {
+            Ok(d) => serde_json::json!({
+                "name": name, "shape": shape, "max_abs": d.absolute, "max_rel": d.relative, "max_ulp": d.ulp, "wrong": d.wrong,
+            }),
+            Err(error) => serde_json::json!({ "name": name, "error": error.to_string() }),
+        })
+        .collect();
+    let report = compiled.report();
+    serde_json::json!({
+        "passed": passed,
+        "outputs": outputs,
+        "ms": time.as_secs_f64() * 1e3,
+        "onnxruntime_ms": reference.map(|t| t.as_secs_f64() * 1e3),
+        "build_seconds": ran.build.as_secs_f64(),
+        "lines": ran.lines,
+        "binary_bytes": ran.binary_bytes,
+        "weight_bytes": report.weight_bytes(),
+        "arena_bytes": report.arena_bytes(),
+        "macs": report.macs(),
+    })
+    .to_string()
+}

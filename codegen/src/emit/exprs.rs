@@ -1,0 +1,433 @@
+//! Elementwise expressions as Rust: a unit struct, or one that captures its operands, implementing a kernel's trait.
+
+use crate::ir::DType;
+use crate::ops::map::{Binary, Inst, Map, Unary};
+use crate::plan::{Func, FuncId, Plan};
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::{format_ident, quote};
+use std::collections::BTreeSet;
+
+/// The name of a generated function.
+pub fn name(func: FuncId) -> Ident {
+    format_ident!("Func{}", func.0)
+}
+
+/// Every generated function of `plan`.
+pub fn funcs(plan: &Plan) -> TokenStream {
+    let funcs = plan.funcs.iter().enumerate().map(|(i, func)| {
+        let name = name(FuncId(i));
+        match func {
+            Func::Map(map) if map.is_f32() => simd(&name, map),
+            Func::Map(map) => scalar(&name, map),
+            Func::Epilogue(map, varies) => epilogue(&name, map, varies),
+        }
+    });
+    quote!(#(#funcs)*)
+}
+
+/// Kernel files the generated functions call.
+pub fn modules(plan: &Plan) -> BTreeSet<&'static str> {
+    let mut modules = BTreeSet::new();
+    for func in &plan.funcs {
+        let (map, simd) = match func {
+            Func::Map(map) => (map, map.is_f32()),
+            Func::Epilogue(map, _) => {
+                modules.insert("epilogue");
+                (map, true)
+            }
+        };
+        for &(inst, dtype) in &map.insts {
+            match inst {
+                Inst::Unary(op, _) if simd => modules.extend(simd_math(op).map(|(module, _)| module)),
+                Inst::Binary(Binary::Pow, ..) if simd => {
+                    modules.insert("math_pow");
+                }
+                Inst::Unary(..) | Inst::Binary(..) if !simd => {
+                    modules.insert(if dtype == DType::F64 { "scalar_math_f64" } else { "scalar_math" });
+                    modules.insert("scalar_math");
+                }
+                _ => {}
+            }
+        }
+    }
+    modules
+}
+
+/// Kernel file and function of a SIMD function of one operand, where the token has no method for it.
+fn simd_math(op: Unary) -> Option<(&'static str, &'static str)> {
+    Some(match op {
+        Unary::Exp => ("math_exp", "exp"),
+        Unary::Log => ("math_log", "log"),
+        Unary::Tanh => ("math_tanh", "tanh"),
+        Unary::Erf => ("math_erf", "erf"),
+        Unary::Sigmoid => ("math_sigmoid", "sigmoid"),
+        Unary::Sin => ("math_trig", "sin"),
+        Unary::Cos => ("math_trig", "cos"),
+        Unary::Tan => ("math_trig", "tan"),
+        Unary::Sinh => ("math_hyper", "sinh"),
+        Unary::Cosh => ("math_hyper", "cosh"),
+        Unary::Asinh => ("math_hyper", "asinh"),
+        Unary::Acosh => ("math_hyper", "acosh"),
+        Unary::Atanh => ("math_hyper", "atanh"),
+        Unary::Asin => ("math_atrig", "asin"),
+        Unary::Acos => ("math_atrig", "acos"),
+        Unary::Atan => ("math_atrig", "atan"),
+        _ => return None,
+    })
+}
+
+fn v(i: usize) -> Ident {
+    format_ident!("v{i}")
+}
+
+fn simd_body(map: &Map, input: &dyn Fn(usize) -> TokenStream) -> TokenStream {
+    let lets = map.insts.iter().enumerate().map(|(at, &(inst, _))| {
+        let value = match inst {
+            Inst::Input(i) => input(i),
+            Inst::Const(bits) => {
+                let value = f32_literal(f64::from_bits(bits) as f32);
+                quote!(s.splat(#value))
+            }
+            Inst::Unary(op, a) => simd_unary(op, &v(a)),
+            Inst::Binary(op, a, b) => simd_binary(op, &v(a), &v(b)),
+            Inst::Select(a, b, c) => {
+                let (a, b, c) = (v(a), v(b), v(c));
+                quote!(s.select(#a, #b, #c))
+            }
+            Inst::Cast(a) => {
+                let a = v(a);
+                quote!(#a)
+            }
+        };
+        let name = v(at);
+        quote!(let #name = #value;)
+    });
+    let last = v(map.insts.len() - 1);
+    quote!(#(#lets)* #last)
+}
+
+fn simd_unary(op: Unary, a: &Ident) -> TokenStream {
+    if let Some((module, function)) = simd_math(op) {
+        let (module, function) = (format_ident!("{module}"), format_ident!("{function}"));
+        return quote!(kernels::#module::#function(s, #a));
+    }
+    let method = match op {
+        Unary::Neg => "neg",
+        Unary::Abs => "abs",
+        Unary::Sqrt => "sqrt",
+        Unary::Floor => "floor",
+        Unary::Ceil => "ceil",
+        Unary::Round => "round",
+        Unary::Not => "not",
+        Unary::IsNan => return quote!(s.not(s.eq(#a, #a))),
+        Unary::IsPosInf => return quote!(s.eq(#a, s.splat(f32::INFINITY))),
+        Unary::IsNegInf => return quote!(s.eq(#a, s.splat(f32::NEG_INFINITY))),
+        // Zero keeps its sign and NaN stays NaN.
+        _ => {
+            return quote!(s.select(
+                s.lt(s.splat(0.0), #a),
+                s.splat(1.0),
+                s.select(s.lt(#a, s.splat(0.0)), s.splat(-1.0), #a)
+            ));
+        }
+    };
+    let method = format_ident!("{method}");
+    quote!(s.#method(#a))
+}
+
+fn simd_binary(op: Binary, a: &Ident, b: &Ident) -> TokenStream {
+    let method = match op {
+        Binary::Add => "add",
+        Binary::Sub => "sub",
+        Binary::Mul => "mul",
+        Binary::Div => "div",
+        Binary::Min => "min",
+        Binary::Max => "max",
+        Binary::And => "and",
+        Binary::Or => "or",
+        Binary::Eq => "eq",
+        Binary::Lt => "lt",
+        Binary::Le => "le",
+        _ => return quote!(kernels::math_pow::pow(s, #a, #b)),
+    };
+    let method = format_ident!("{method}");
+    quote!(s.#method(#a, #b))
+}
+
+fn simd(name: &Ident, map: &Map) -> TokenStream {
+    let n = map.n_inputs;
+    let body = simd_body(map, &|i| quote!(v[#i]));
+    let doc = format!(" {}", describe(map));
+    quote! {
+        #[doc = #doc]
+        #[derive(Clone, Copy)]
+        struct #name;
+
+        impl kernels::map::MapF32<#n> for #name {
+            #[inline(always)]
+            fn apply<S: kernels::simd::Simd>(self, s: S, v: [S::F32; #n]) -> S::F32 {
+                #body
+            }
+        }
+    }
+}
+
+fn epilogue(name: &Ident, map: &Map, varies: &[(bool, bool)]) -> TokenStream {
+    let fields: Vec<Ident> = (0..varies.len()).map(|i| format_ident!("a{i}")).collect();
+    let strides: Vec<Ident> = (0..varies.len()).map(|i| format_ident!("row{i}")).collect();
+    let body = simd_body(map, &|i| match i.checked_sub(1) {
+        None => quote!(v),
+        Some(i) => {
+            let (field, stride) = (&fields[i], &strides[i]);
+            match varies[i] {
+                (true, _) => quote!(kernels::epilogue::operand(s, self.#field, row * self.#stride + col, n)),
+                (false, true) => quote!(kernels::epilogue::operand(s, self.#field, col, n)),
+                (false, false) => quote!(s.splat(self.#field[0])),
+            }
+        }
+    });
+    let doc = format!(" {}", describe(map));
+    let lifetime = if fields.is_empty() { quote!() } else { quote!(<'a>) };
+    let anonymous = if fields.is_empty() { quote!() } else { quote!(<'_>) };
+    quote! {
+        #[doc = #doc]
+        #[derive(Clone, Copy)]
+        struct #name #lifetime {
+            #(#fields: &'a [f32], #strides: usize,)*
+        }
+
+        impl kernels::epilogue::Epilogue for #name #anonymous {
+            #[inline(always)]
+            #[allow(unused_variables)]
+            fn apply<S: kernels::simd::Simd>(self, s: S, v: S::F32, row: usize, col: usize, n: usize) -> S::F32 {
+                #body
+            }
+        }
+    }
+}
+
+fn scalar(name: &Ident, map: &Map) -> TokenStream {
+    let n = map.n_inputs;
+    let mut inputs = vec![DType::F32; n];
+    for &(inst, dtype) in &map.insts {
+        if let Inst::Input(i) = inst {
+            inputs[i] = dtype;
+        }
+    }
+    let fields: Vec<Ident> = (0..n).map(|i| format_ident!("a{i}")).collect();
+    let types: Vec<Ident> = inputs.iter().map(|dtype| format_ident!("{}", dtype.rust())).collect();
+    let lets = map.insts.iter().enumerate().map(|(at, &(inst, dtype))| {
+        let value = match inst {
+            Inst::Input(i) => {
+                let field = &fields[i];
+                let truth = if dtype == DType::Bool { quote!(!= 0) } else { quote!() };
+                quote!(self.#field[i[#i]] #truth)
+            }
+            Inst::Const(bits) => literal(bits, dtype),
+            Inst::Unary(op, a) => scalar_unary(op, &v(a), map.insts[a].1),
+            Inst::Binary(op, a, b) => scalar_binary(op, &v(a), &v(b), map.insts[a].1),
+            Inst::Select(a, b, c) => {
+                let (a, b, c) = (v(a), v(b), v(c));
+                quote!(if #a { #b } else { #c })
+            }
+            Inst::Cast(a) => scalar_cast(&v(a), map.insts[a].1, dtype),
+        };
+        let name = v(at);
+        quote!(let #name = #value;)
+    });
+    let last = v(map.insts.len() - 1);
+    let result = if map.dtype() == DType::Bool { quote!(u8::from(#last)) } else { quote!(#last) };
+    let out = format_ident!("{}", map.dtype().rust());
+    let doc = format!(" {}", describe(map));
+    let lifetime = if n == 0 { quote!() } else { quote!(<'a>) };
+    let anonymous = if n == 0 { quote!() } else { quote!(<'_>) };
+    quote! {
+        #[doc = #doc]
+        struct #name #lifetime {
+            #(#fields: &'a [#types],)*
+        }
+
+        impl kernels::map::MapAny<#n> for #name #anonymous {
+            type Out = #out;
+            #[inline(always)]
+            #[allow(unused_variables)]
+            fn at(&self, i: [usize; #n]) -> #out {
+                #(#lets)*
+                #result
+            }
+        }
+    }
+}
+
+fn scalar_unary(op: Unary, a: &Ident, dtype: DType) -> TokenStream {
+    if !dtype.is_float() {
+        return match op {
+            Unary::Neg => quote!(#a.wrapping_neg()),
+            Unary::Abs if !dtype.is_unsigned() => quote!(#a.wrapping_abs()),
+            Unary::Sign if dtype.is_unsigned() => quote!(#a.min(1)),
+            Unary::Sign => quote!(#a.signum()),
+            Unary::Not | Unary::BitNot => quote!(!#a),
+            Unary::IsNan | Unary::IsPosInf | Unary::IsNegInf => quote!(false),
+            _ => quote!(#a),
+        };
+    }
+    let function = match op {
+        Unary::Neg => return quote!(-#a),
+        Unary::IsNan => return quote!(#a.is_nan()),
+        Unary::IsPosInf if dtype == DType::F32 => return quote!(#a == f32::INFINITY),
+        Unary::IsNegInf if dtype == DType::F32 => return quote!(#a == f32::NEG_INFINITY),
+        Unary::IsPosInf => return quote!(#a == f64::INFINITY),
+        Unary::IsNegInf => return quote!(#a == f64::NEG_INFINITY),
+        Unary::Abs => return quote!(#a.abs()),
+        Unary::Sign => return quote!(if #a > 0.0 { 1.0 } else if #a < 0.0 { -1.0 } else { #a }),
+        Unary::Sqrt => "sqrt",
+        Unary::Floor => "floor",
+        Unary::Ceil => "ceil",
+        Unary::Round => "round",
+        op => match simd_math(op) {
+            Some((_, function)) => function,
+            None => return quote!(#a),
+        },
+    };
+    call_scalar(function, &[a], dtype)
+}
+
+fn call_scalar(function: &str, args: &[&Ident], dtype: DType) -> TokenStream {
+    if dtype == DType::F64 {
+        let function = format_ident!("{function}_f64");
+        quote!(kernels::scalar_math_f64::#function(#(#args),*))
+    } else {
+        let function = format_ident!("{function}");
+        quote!(kernels::scalar_math::#function(#(#args),*))
+    }
+}
+
+fn scalar_binary(op: Binary, a: &Ident, b: &Ident, dtype: DType) -> TokenStream {
+    match op {
+        Binary::Eq => return quote!(#a == #b),
+        Binary::Lt => return quote!(#a < #b),
+        Binary::Le => return quote!(#a <= #b),
+        Binary::And => return quote!(#a && #b),
+        Binary::Or => return quote!(#a || #b),
+        Binary::Xor => return quote!(#a != #b),
+        _ => {}
+    }
+    if dtype.is_float() {
+        return match op {
+            Binary::Add => quote!(#a + #b),
+            Binary::Sub => quote!(#a - #b),
+            Binary::Mul => quote!(#a * #b),
+            Binary::Div => quote!(#a / #b),
+            Binary::Fmod => quote!(#a % #b),
+            Binary::Min => quote!(if #a.is_nan() || #a < #b { #a } else { #b }),
+            Binary::Max => quote!(if #a.is_nan() || #a > #b { #a } else { #b }),
+            Binary::Mod => {
+                let floor = if dtype == DType::F64 {
+                    quote!(kernels::scalar_math_f64::floor_f64)
+                } else {
+                    quote!(kernels::scalar_math::floor)
+                };
+                quote!(#a - #b * #floor(#a / #b))
+            }
+            _ => call_scalar("pow", &[a, b], dtype),
+        };
+    }
+    let bits = Literal::u32_unsuffixed(dtype.bytes() as u32 * 8);
+    match op {
+        Binary::Add => quote!(#a.wrapping_add(#b)),
+        Binary::Sub => quote!(#a.wrapping_sub(#b)),
+        Binary::Mul => quote!(#a.wrapping_mul(#b)),
+        Binary::Div => quote!(if #b == 0 { 0 } else { #a.wrapping_div(#b) }),
+        Binary::Fmod => quote!(if #b == 0 { 0 } else { #a.wrapping_rem(#b) }),
+        Binary::Mod => quote!(if #b == 0 { 0 } else { #a.wrapping_rem(#b).wrapping_add(#b).wrapping_rem(#b) }),
+        Binary::Pow if dtype.is_unsigned() => quote!(#a.wrapping_pow(#b as u32)),
+        // A negative power is whole only of 1 and -1.
+        Binary::Pow => quote!(if #b >= 0 {
+            #a.wrapping_pow(#b as u32)
+        } else if #a == 1 || (#a == -1 && #b % 2 == 0) {
+            1
+        } else if #a == -1 {
+            -1
+        } else {
+            0
+        }),
+        Binary::Min => quote!(#a.min(#b)),
+        Binary::Max => quote!(#a.max(#b)),
+        Binary::BitAnd => quote!(#a & #b),
+        Binary::BitOr => quote!(#a | #b),
+        Binary::BitXor => quote!(#a ^ #b),
+        Binary::Shl => quote!(if (#b as u64) < #bits { #a << #b } else { 0 }),
+        _ => quote!(if (#b as u64) < #bits { #a >> #b } else { 0 }),
+    }
+}
+
+fn scalar_cast(a: &Ident, from: DType, to: DType) -> TokenStream {
+    let ty = format_ident!("{}", to.rust());
+    match (from, to) {
+        (DType::Bool, DType::Bool) => quote!(#a),
+        (_, DType::Bool) if from.is_float() => quote!(#a != 0.0),
+        (_, DType::Bool) => quote!(#a != 0),
+        (DType::Bool, _) if to.is_float() => quote!(u8::from(#a) as #ty),
+        (DType::Bool, _) => quote!(u8::from(#a) as #ty),
+        _ => quote!(#a as #ty),
+    }
+}
+
+fn literal(bits: u64, dtype: DType) -> TokenStream {
+    match dtype {
+        DType::F32 => f32_literal(f64::from_bits(bits) as f32),
+        DType::F64 => {
+            let value = f64::from_bits(bits);
+            if value.is_finite() {
+                let magnitude = Literal::f64_suffixed(value.abs());
+                if value.is_sign_negative() { quote!((-#magnitude)) } else { quote!(#magnitude) }
+            } else {
+                quote!(f64::from_bits(#bits))
+            }
+        }
+        DType::Bool => {
+            let value = bits != 0;
+            quote!(#value)
+        }
+        _ => {
+            let ty = format_ident!("{}", dtype.rust());
+            let value = if dtype == DType::U64 { i128::from(bits) } else { i128::from(bits as i64) };
+            let magnitude = Literal::u128_unsuffixed(value.unsigned_abs());
+            match value {
+                value if value == i128::from(i64::MIN) => quote!(i64::MIN),
+                value if value < 0 => quote!((-#magnitude as #ty)),
+                _ => quote!((#magnitude as #ty)),
+            }
+        }
+    }
+}
+
+fn f32_literal(value: f32) -> TokenStream {
+    if value.is_finite() {
+        let magnitude = Literal::f32_suffixed(value.abs());
+        return if value.is_sign_negative() { quote!((-#magnitude)) } else { quote!(#magnitude) };
+    }
+    let bits = value.to_bits();
+    quote!(f32::from_bits(#bits))
+}
+
+/// The expression in the words people use, for the struct's doc line.
+fn describe(map: &Map) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for &(inst, dtype) in &map.insts {
+        parts.push(match inst {
+            Inst::Input(i) => format!("x{i}"),
+            Inst::Const(bits) if dtype.is_float() => format!("{}", f64::from_bits(bits)),
+            Inst::Const(bits) => format!("{}", bits as i64),
+            Inst::Unary(op, a) => format!("{op:?}({})", parts[a]),
+            Inst::Binary(op, a, b) => format!("{op:?}({}, {})", parts[a], parts[b]),
+            Inst::Select(a, b, c) => format!("Select({}, {}, {})", parts[a], parts[b], parts[c]),
+            Inst::Cast(a) => format!("{dtype}({})", parts[a]),
+        });
+        // Shared parts double in the written-out form: long ones are better read in the code.
+        if parts.last().is_some_and(|part| part.len() > 160) {
+            return "A fused expression of ".to_string() + &map.cost().to_string() + " operations";
+        }
+    }
+    parts.pop().unwrap_or_default()
+}

@@ -1,0 +1,329 @@
+//! The model's type: how it is made, run, and what it says of itself.
+
+use super::WeightSource;
+use super::names::Names;
+use super::sizes::{Sizes, symbol_ident};
+use crate::ir::{Atom, DType, Dim};
+use crate::options::Options;
+use crate::plan::{Operand, Place, Plan, Port};
+use crate::report::About;
+use proc_macro2::{Literal, TokenStream};
+use quote::{format_ident, quote};
+
+/// Struct, constants, constructor and `run`.
+pub fn model(
+    plan: &Plan,
+    names: &Names,
+    options: &Options,
+    about: &About,
+    weights: &WeightSource,
+    sizes: &Sizes,
+) -> TokenStream {
+    let ty = names.ty();
+    let doc = format!(" The model `{}`, with the memory it works in.", plan.name);
+    let arena_bytes = plan.arena.bytes.as_usize();
+    let arena_const = arena_bytes.map(|bytes| {
+        let bytes = Literal::usize_unsuffixed(bytes);
+        quote! {
+            /// Bytes of working memory, intermediate values and outputs together.
+            pub const ARENA_BYTES: usize = #bytes;
+        }
+    });
+    let weight_bytes = Literal::usize_unsuffixed(plan.blob.len());
+    let macs = plan.macs.as_const().map(|macs| {
+        let macs = Literal::u64_unsuffixed(macs.unsigned_abs());
+        quote! {
+            /// Multiplications with addition that one run does in contractions.
+            pub const MACS: u64 = #macs;
+        }
+    });
+    let sha = &about.sha256;
+    let source = &about.source;
+    let weights = weight_static(plan, weights);
+    let (storage, new) = storage(ty, options, arena_bytes);
+    let run = run(plan, names, options, arena_bytes.is_some(), sizes);
+    let outputs = outputs(plan, names);
+    let views = plan.is_dynamic().then(|| quote!(pub use kernels::view::{ShapeError, View};));
+    quote! {
+        #views
+        #weights
+
+        #[doc = #doc]
+        pub struct #ty {
+            #storage
+        }
+
+        impl #ty {
+            #arena_const
+            /// Bytes of constants, in the binary's read-only data.
+            pub const WEIGHT_BYTES: usize = #weight_bytes;
+            #macs
+            /// The model file this was generated from.
+            pub const SOURCE: &'static str = #source;
+            /// SHA-256 of that file.
+            pub const SOURCE_SHA256: &'static str = #sha;
+
+            #new
+
+            #run
+        }
+
+        #outputs
+    }
+}
+
+fn weight_static(plan: &Plan, weights: &WeightSource) -> TokenStream {
+    let len = Literal::usize_unsuffixed(plan.blob.len());
+    let bytes = match weights {
+        _ if plan.blob.is_empty() => quote!([]),
+        WeightSource::File(path) => quote!(*include_bytes!(#path)),
+        WeightSource::OutDir(name) => {
+            let name = format!("/{name}");
+            quote!(*include_bytes!(concat!(env!("OUT_DIR"), #name)))
+        }
+        WeightSource::Literal => {
+            let literal = Literal::byte_string(&plan.blob);
+            quote!(*#literal)
+        }
+    };
+    quote! {
+        #[cfg(target_endian = "big")]
+        compile_error!("kiln stores weights little-endian and does not support big-endian targets yet");
+
+        static WEIGHTS: kernels::arena::Aligned<[u8; #len]> = kernels::arena::Aligned(#bytes);
+    }
+}
+
+fn storage(ty: &proc_macro2::Ident, options: &Options, arena_bytes: Option<usize>) -> (TokenStream, TokenStream) {
+    match arena_bytes {
+        Some(bytes) if !options.std => {
+            let bytes = Literal::usize_unsuffixed(bytes);
+            let storage = quote!(arena: kernels::arena::Storage<#bytes>,);
+            let new = quote! {
+                /// A model ready to run, its working memory inside it: made for a `static`.
+                pub const fn new() -> #ty {
+                    #ty { arena: kernels::arena::Storage::new() }
+                }
+            };
+            (storage, new)
+        }
+        bytes => {
+            let blocks = match bytes {
+                Some(_) => quote!(Self::ARENA_BYTES.div_ceil(64)),
+                None => quote!(0),
+            };
+            let storage = quote!(arena: ::std::vec::Vec<kernels::arena::Block>,);
+            let new = quote! {
+                /// A model ready to run; its working memory is taken from the heap here, once.
+                pub fn new() -> #ty {
+                    #ty { arena: ::std::vec![kernels::arena::Block::ZERO; #blocks] }
+                }
+            };
+            (storage, new)
+        }
+    }
+}
+
+/// The caller's type for a port: an array where the size is known, a view otherwise.
+fn port_type(plan: &Plan, port: &Port, lifetime: &TokenStream) -> TokenStream {
+    let element = match port.dtype {
+        DType::Bool => format_ident!("bool"),
+        dtype => format_ident!("{}", dtype.rust()),
+    };
+    match port.operand.len.as_usize() {
+        Some(len) if !plan.is_dynamic() => {
+            let len = Literal::usize_unsuffixed(len);
+            quote!(&#lifetime [#element; #len])
+        }
+        _ => {
+            let rank = Literal::usize_unsuffixed(port.shape.len());
+            let lifetime = if lifetime.is_empty() { quote!('_) } else { lifetime.clone() };
+            quote!(View<#lifetime, #element, #rank>)
+        }
+    }
+}
+
+fn port_doc(port: &Port) -> String {
+    let shape: Vec<String> = port.shape.iter().map(Dim::to_string).collect();
+    format!("`{}`: {} `[{}]`", port.name, port.dtype, shape.join(", "))
+}
+
+fn outputs(plan: &Plan, names: &Names) -> TokenStream {
+    if plan.outputs.len() == 1 {
+        return quote!();
+    }
+    let fields = plan.outputs.iter().zip(&names.outputs).map(|(port, name)| {
+        let (ty, doc) = (port_type(plan, port, &quote!('a)), format!(" {}", port_doc(port)));
+        quote!(#[doc = #doc] pub #name: #ty)
+    });
+    let outputs = format_ident!("{}Outputs", names.ty());
+    quote! {
+        /// What one run gives.
+        #[derive(Clone, Copy)]
+        pub struct #outputs<'a> {
+            #(#fields,)*
+            marker: core::marker::PhantomData<&'a ()>,
+        }
+    }
+}
+
+fn run(plan: &Plan, names: &Names, options: &Options, fixed: bool, sizes: &Sizes) -> TokenStream {
+    let dynamic = plan.is_dynamic();
+    let params = plan.inputs.iter().zip(&names.inputs).map(|(port, name)| {
+        let ty = port_type(plan, port, &quote!());
+        quote!(#name: #ty)
+    });
+    let result = match plan.outputs.as_slice() {
+        [port] => port_type(plan, port, &quote!()),
+        _ => {
+            let outputs = format_ident!("{}Outputs", names.ty());
+            quote!(#outputs<'_>)
+        }
+    };
+    let result = if dynamic { quote!(Result<#result, ShapeError>) } else { result };
+    let mut docs = vec![" Runs the model once.".to_string(), String::new(), " Inputs, each dense and row-major:".to_string()];
+    docs.extend(plan.inputs.iter().map(|port| format!(" - {}", port_doc(port))));
+    docs.push(String::new());
+    docs.push(" Outputs, valid until the next run:".to_string());
+    docs.extend(plan.outputs.iter().map(|port| format!(" - {}", port_doc(port))));
+    if dynamic {
+        docs.push(String::new());
+        docs.push(" # Errors".to_string());
+        docs.push(" If the inputs' shapes do not fit the model or each other, or exceed a bound.".to_string());
+    } else {
+        docs.push(String::new());
+        docs.push(" Never allocates.".to_string());
+    }
+
+    let bind = if dynamic { bind(plan, names) } else { quote!() };
+    let io_fields = plan.inputs.iter().zip(&names.inputs).map(|(port, name)| {
+        let slice = if dynamic { quote!(#name.data) } else { quote!(#name) };
+        match port.dtype {
+            DType::Bool => quote!(#name: kernels::arena::bools(#slice)),
+            _ => quote!(#name: #slice),
+        }
+    });
+    let io_sizes = dynamic.then(|| quote!(sizes: *sizes,));
+    let inline = fixed && !options.std;
+    let grow = (!fixed).then(|| {
+        let bytes = sizes.usize(&plan.arena.bytes);
+        quote! {
+            let blocks = (#bytes).div_ceil(64);
+            if self.arena.len() < blocks {
+                self.arena.resize(blocks, kernels::arena::Block::ZERO);
+            }
+        }
+    });
+    let arena = if inline { quote!(self.arena.arena()) } else { quote!(kernels::arena::Arena::from_blocks(&mut self.arena)) };
+    let read = if inline { quote!(self.arena.arena()) } else { quote!(kernels::arena::Arena::from_blocks(&mut self.arena)) };
+    let parts: Vec<_> = plan.outputs.iter().filter(|port| matches!(port.operand.place, Place::Buffer(_))).collect();
+    let spans = parts.iter().map(|port| span(plan, &port.operand, sizes));
+    let part_names: Vec<_> = (0..parts.len()).map(|i| format_ident!("o{i}")).collect();
+    let mut next = 0;
+    let values: Vec<TokenStream> = plan
+        .outputs
+        .iter()
+        .map(|port| {
+            // materialise_outputs has put every output into a buffer.
+            let part = part_names.get(next).cloned().unwrap_or_else(|| format_ident!("not_a_buffer"));
+            next += 1;
+            output_value(plan, port, &part, sizes)
+        })
+        .collect();
+    let value = match values.as_slice() {
+        [value] => value.clone(),
+        values => {
+            let outputs = format_ident!("{}Outputs", names.ty());
+            let fields = &names.outputs;
+            quote!(#outputs { #(#fields: #values,)* marker: core::marker::PhantomData })
+        }
+    };
+    let value = if dynamic { quote!(Ok(#value)) } else { value };
+    let run = if plan.steps.is_empty() {
+        quote!()
+    } else {
+        quote! {
+            let io = Io { #(#io_fields,)* #io_sizes weights: kernels::arena::Weights(&WEIGHTS.0) };
+            Isa::best().run(Run { arena: #arena, io });
+        }
+    };
+    quote! {
+        #(#[doc = #docs])*
+        #[allow(unused_variables)]
+        pub fn run(&mut self, #(#params),*) -> #result {
+            #bind
+            #grow
+            #run
+            let arena = #read;
+            let [#(#part_names),*] = arena.into_parts([#(#spans),*]);
+            #value
+        }
+    }
+}
+
+/// Reads the symbols off the inputs' shapes and checks every other size against them.
+fn bind(plan: &Plan, names: &Names) -> TokenStream {
+    let mut statements = Vec::new();
+    let mut known: Vec<&str> = Vec::new();
+    let mut checks = Vec::new();
+    for (port, name) in plan.inputs.iter().zip(&names.inputs) {
+        for (axis, dim) in port.shape.iter().enumerate() {
+            let axis_token = Literal::usize_unsuffixed(axis);
+            let mut terms = dim.terms();
+            if let (Some(([Atom::Symbol(symbol)], 1)), None) = (terms.next(), terms.next())
+                && !known.contains(&symbol.as_str())
+            {
+                known.push(symbol);
+                let variable = symbol_ident(&plan.symbols, symbol);
+                let bound = plan.bounds.get(symbol).map_or(quote!(i64::MAX), |&bound| {
+                    let bound = Literal::i64_unsuffixed(bound);
+                    quote!(#bound)
+                });
+                let input = &port.name;
+                statements.push(quote! {
+                    let #variable = kernels::view::bounded(#input, #axis_token, #name.shape[#axis_token], #bound)?;
+                });
+            } else {
+                checks.push((port, name, axis, dim.clone()));
+            }
+        }
+    }
+    let symbols: Vec<_> = plan.symbols.iter().map(|symbol| symbol_ident(&plan.symbols, symbol)).collect();
+    let sizes = Sizes::new(plan);
+    let checks = checks.iter().map(|(port, name, axis, dim)| {
+        let (input, axis, want) = (&port.name, Literal::usize_unsuffixed(*axis), sizes.signed(dim));
+        quote!(kernels::view::expect(#input, #axis, #name.shape[#axis], #want)?;)
+    });
+    let outputs = plan.outputs.iter().flat_map(|port| {
+        port.shape.iter().enumerate().filter(|(_, dim)| dim.as_const().is_none()).map(|(axis, dim)| {
+            let (output, axis, size) = (&port.name, Literal::usize_unsuffixed(axis), sizes.signed(dim));
+            quote!(kernels::view::natural(#output, #axis, #size)?;)
+        })
+    });
+    quote! {
+        #(#statements)*
+        let sizes = &Sizes::of(#(#symbols),*);
+        #(#checks)*
+        #(#outputs)*
+    }
+}
+
+fn span(plan: &Plan, operand: &Operand, sizes: &Sizes) -> TokenStream {
+    let Place::Buffer(buffer) = operand.place else { return quote!() };
+    let (at, len) = (sizes.usize(&plan.arena.buffers[buffer.0].offset), sizes.usize(&operand.len));
+    let size = Literal::usize_unsuffixed(operand.dtype.bytes());
+    quote!(kernels::arena::Span::read(#at, (#len) * #size))
+}
+
+fn output_value(plan: &Plan, port: &Port, part: &proc_macro2::Ident, sizes: &Sizes) -> TokenStream {
+    let slice = match port.dtype {
+        DType::Bool => quote!(kernels::arena::as_bools(#part.get())),
+        _ => quote!(#part.get()),
+    };
+    if plan.is_dynamic() {
+        let shape = port.shape.iter().map(|dim| sizes.usize(dim));
+        quote!(View { data: #slice, shape: [#(#shape),*] })
+    } else {
+        quote!(kernels::view::array(#slice))
+    }
+}

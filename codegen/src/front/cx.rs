@@ -1,0 +1,309 @@
+//! What an operator's function sees of its node, and how it adds to the graph.
+
+use super::model::{Importer, node_name};
+use super::onnx::{AttributeProto, GraphProto, NodeProto};
+use super::tensor;
+use crate::ir::{DType, Dim, Shape, Tensor, Type, ValueId};
+use crate::ops::map::{Binary, Map, Unary};
+use crate::ops::reshape::Reshape;
+use crate::ops::sizes::Sizes;
+use crate::ops::transpose::Transpose;
+use crate::ops::{Op, Rules};
+
+/// Constants larger than this are not computed at build time unless their operands are larger still.
+const FOLD_LIMIT: usize = 1 << 24;
+
+/// What a name of the model stands for.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// A value of the graph.
+    Value(ValueId),
+    /// Several, known at build time.
+    Sequence(Vec<Entry>),
+    /// An optional operand that was left out, or an empty optional.
+    Absent,
+    /// The result of a node that could not be imported.
+    Poison,
+}
+
+/// One node being imported.
+pub struct Cx<'i, 'a> {
+    pub im: &'i mut Importer<'a>,
+    pub node: &'i NodeProto,
+    pub name: String,
+    pub inputs: Vec<Entry>,
+}
+
+/// Results of an operator's function.
+pub type Results = Result<Vec<Entry>, String>;
+
+impl<'i, 'a> Cx<'i, 'a> {
+    /// The view of `node`.
+    pub fn new(im: &'i mut Importer<'a>, node: &'i NodeProto, inputs: Vec<Entry>) -> Cx<'i, 'a> {
+        Cx { name: node_name(node).to_string(), im, node, inputs }
+    }
+
+    /// Version of the node's operator domain.
+    pub fn opset(&self) -> i64 {
+        self.im.opset(super::model::domain(&self.node.domain))
+    }
+
+    // Operands
+
+    /// Operand `i`.
+    pub fn input(&self, i: usize) -> Result<ValueId, String> {
+        self.opt(i)?.ok_or_else(|| format!("its operand {i} is missing"))
+    }
+
+    /// Operand `i`, if it is given.
+    pub fn opt(&self, i: usize) -> Result<Option<ValueId>, String> {
+        match self.inputs.get(i) {
+            Some(Entry::Value(id)) => Ok(Some(*id)),
+            None | Some(Entry::Absent) => Ok(None),
+            Some(_) => Err(format!("its operand {i} is a sequence where a tensor is needed")),
+        }
+    }
+
+    /// The type of a value.
+    pub fn ty(&self, id: ValueId) -> Type {
+        self.im.graph.ty(id).clone()
+    }
+
+    /// The number of axes of a value.
+    pub fn rank(&self, id: ValueId) -> usize {
+        self.im.graph.ty(id).rank()
+    }
+
+    /// Operand `i` as a constant; `what` names it in the refusal.
+    pub fn constant(&self, i: usize, what: &str) -> Result<Tensor, String> {
+        let id = self.input(i)?;
+        self.im.graph.tensor(id).cloned().ok_or_else(|| self.must_be_known(i, what))
+    }
+
+    fn must_be_known(&self, i: usize, what: &str) -> String {
+        let name = self.node.input.get(i).map_or("", String::as_str);
+        let help = match self.im.inputs.iter().any(|input| input == name) {
+            true => format!("pin the input: pin {name}=…"),
+            false => "run the model through a constant folder, or fix the sizes it depends on".to_string(),
+        };
+        format!("{what} ({name:?}) must be known when the model is compiled\nhelp: {help}")
+    }
+
+    /// Operand `i` as integers, which may be sizes.
+    pub fn ints(&self, i: usize, what: &str) -> Result<Vec<Dim>, String> {
+        let id = self.input(i)?;
+        self.im.ints(id).ok_or_else(|| self.must_be_known(i, what))
+    }
+
+    /// Operand `i` as plain integers.
+    pub fn numbers(&self, i: usize, what: &str) -> Result<Vec<i64>, String> {
+        let ints = self.ints(i, what)?;
+        ints.iter().map(Dim::as_const).collect::<Option<_>>().ok_or_else(|| self.must_be_known(i, what))
+    }
+
+    // Attributes
+
+    fn attribute(&self, name: &str) -> Option<&'i AttributeProto> {
+        self.node.attribute.iter().find(|a| a.name == name)
+    }
+
+    /// Whether the attribute is given.
+    pub fn has(&self, name: &str) -> bool {
+        self.attribute(name).is_some()
+    }
+
+    /// An integer attribute.
+    pub fn int(&self, name: &str, default: i64) -> i64 {
+        self.attribute(name).map_or(default, |a| a.i)
+    }
+
+    /// A flag.
+    pub fn flag(&self, name: &str, default: bool) -> bool {
+        self.int(name, i64::from(default)) != 0
+    }
+
+    /// A float attribute.
+    pub fn float(&self, name: &str, default: f32) -> f32 {
+        self.attribute(name).map_or(default, |a| a.f)
+    }
+
+    /// A string attribute.
+    pub fn string(&self, name: &str, default: &str) -> String {
+        self.attribute(name).map_or_else(|| default.to_string(), |a| String::from_utf8_lossy(&a.s).into_owned())
+    }
+
+    /// An attribute of strings.
+    pub fn strings(&self, name: &str) -> Vec<String> {
+        let strings = self.attribute(name).map(|a| a.strings.iter().map(|s| String::from_utf8_lossy(s).into_owned()));
+        strings.map_or_else(Vec::new, Iterator::collect)
+    }
+
+    /// An attribute of integers, if given.
+    pub fn int_list(&self, name: &str) -> Option<Vec<i64>> {
+        self.attribute(name).map(|a| a.ints.clone())
+    }
+
+    /// An attribute of floats, if given.
+    pub fn float_list(&self, name: &str) -> Option<Vec<f32>> {
+        self.attribute(name).map(|a| a.floats.clone())
+    }
+
+    /// A tensor attribute, if given.
+    pub fn tensor(&self, name: &str) -> Result<Option<Tensor>, String> {
+        let proto = self.attribute(name).and_then(|a| a.t.as_ref());
+        proto.map(|proto| tensor::tensor(proto, self.im.source).map_err(|e| format!("attribute {name}: {e}"))).transpose()
+    }
+
+    /// A subgraph.
+    pub fn graph(&self, name: &str) -> Result<&'i GraphProto, String> {
+        self.attribute(name).and_then(|a| a.g.as_ref()).ok_or_else(|| format!("its attribute {name} is missing"))
+    }
+
+    /// `axis`, counted from the end if negative, as an axis of `rank`.
+    pub fn axis(&self, axis: i64, rank: usize) -> Result<usize, String> {
+        let rank_i = rank as i64;
+        let wrapped = if axis < 0 { axis.saturating_add(rank_i) } else { axis };
+        if (0..rank_i).contains(&wrapped) {
+            Ok(wrapped as usize)
+        } else {
+            Err(format!("axis {axis} is out of range for an operand of {rank} axes"))
+        }
+    }
+
+    /// Several axes, ascending.
+    pub fn axes(&self, axes: &[i64], rank: usize) -> Result<Vec<usize>, String> {
+        let mut axes = axes.iter().map(|&axis| self.axis(axis, rank)).collect::<Result<Vec<_>, _>>()?;
+        axes.sort_unstable();
+        if axes.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err("an axis is named twice".into());
+        }
+        Ok(axes)
+    }
+
+    // Building
+
+    /// Adds a node, or its results as constants if all its operands are.
+    pub fn add_all(&mut self, op: impl Into<Op>, inputs: &[ValueId]) -> Result<Vec<ValueId>, String> {
+        let op = op.into();
+        let tensors: Option<Vec<&Tensor>> = inputs.iter().map(|&id| self.im.graph.tensor(id)).collect();
+        if let Some(tensors) = tensors
+            && (!inputs.is_empty() || is_fixed(&op))
+        {
+            let types: Vec<Type> = tensors.iter().map(|t| t.ty()).collect();
+            let outputs = op.infer(&types.iter().collect::<Vec<_>>())?;
+            let operands: usize = tensors.iter().map(|t| t.len()).sum();
+            let len = |ty: &Type| ty.dims().map_or(usize::MAX, |dims| dims.iter().fold(1, |n: usize, &d| n.saturating_mul(d)));
+            if outputs.iter().all(|ty| len(ty) <= FOLD_LIMIT.max(operands)) {
+                let results = op.eval(&tensors)?;
+                return Ok(results.into_iter().map(|t| self.im.graph.add_const(&self.name, t)).collect());
+            }
+        }
+        self.im.graph.add_node(&self.name, op, inputs)
+    }
+
+    /// Adds a node with one result.
+    pub fn add(&mut self, op: impl Into<Op>, inputs: &[ValueId]) -> Result<ValueId, String> {
+        self.add_all(op, inputs)?.first().copied().ok_or_else(|| "it has no result".into())
+    }
+
+    /// Adds a constant.
+    pub fn value(&mut self, tensor: Tensor) -> ValueId {
+        self.im.graph.add_const(&self.name, tensor)
+    }
+
+    /// One number of type `dtype`.
+    pub fn scalar(&mut self, value: f64, dtype: DType) -> ValueId {
+        self.value(Tensor::from_f64s(dtype, vec![], &[value]))
+    }
+
+    /// Integers that may be sizes, as a value.
+    pub fn sizes(&mut self, dims: Vec<Dim>, scalar: bool, dtype: DType) -> Result<ValueId, String> {
+        if let Some(values) = dims.iter().map(Dim::as_const).collect::<Option<Vec<i64>>>() {
+            let shape = if scalar { vec![] } else { vec![values.len()] };
+            return Ok(self.value(Tensor::from_i64s(dtype, shape, &values)));
+        }
+        self.im.graph.add_node1(&self.name, Sizes { dims, scalar, dtype }, &[])
+    }
+
+    /// An elementwise expression of one operand.
+    pub fn map1(&mut self, x: ValueId, build: impl FnOnce(&mut Map, usize) -> usize) -> Result<ValueId, String> {
+        let mut map = Map::of(&[self.ty(x).dtype]);
+        let result = build(&mut map, 0);
+        self.add(map.finish(result), &[x])
+    }
+
+    /// `op x`
+    pub fn unary(&mut self, op: Unary, x: ValueId) -> Result<ValueId, String> {
+        self.map1(x, |map, x| map.unary(op, x))
+    }
+
+    /// `a op b`
+    pub fn binary(&mut self, op: Binary, a: ValueId, b: ValueId) -> Result<ValueId, String> {
+        let (x, y) = (self.ty(a).dtype, self.ty(b).dtype);
+        if x != y {
+            return Err(format!("its operands are {x} and {y}, which should be the same"));
+        }
+        let mut map = Map::of(&[x, y]);
+        let result = map.binary(op, 0, 1);
+        self.add(map.finish(result), &[a, b])
+    }
+
+    /// `x` as elements of `dtype`.
+    pub fn cast(&mut self, x: ValueId, dtype: DType) -> Result<ValueId, String> {
+        if self.ty(x).dtype == dtype {
+            return Ok(x);
+        }
+        if let Some(dims) = self.im.ints(x)
+            && dtype.is_int()
+            && self.im.graph.tensor(x).is_none()
+        {
+            let scalar = self.rank(x) == 0;
+            return self.sizes(dims, scalar, dtype);
+        }
+        self.map1(x, |map, x| map.cast(x, dtype))
+    }
+
+    /// `x` under another shape.
+    pub fn reshape(&mut self, x: ValueId, shape: Shape) -> Result<ValueId, String> {
+        if self.ty(x).shape == shape {
+            return Ok(x);
+        }
+        if let Some(dims) = self.im.ints(x)
+            && self.im.graph.tensor(x).is_none()
+            && shape.len() <= 1
+        {
+            let dtype = self.ty(x).dtype;
+            return self.sizes(dims, shape.is_empty(), dtype);
+        }
+        self.add(Reshape { shape }, &[x])
+    }
+
+    /// `x` with axis `i` of the result its axis `perm[i]`.
+    pub fn transpose(&mut self, x: ValueId, perm: Vec<usize>) -> Result<ValueId, String> {
+        if perm.iter().enumerate().all(|(i, &axis)| i == axis) {
+            return Ok(x);
+        }
+        self.add(Transpose { perm }, &[x])
+    }
+
+    /// `x` `[n, c, spatial…]` with channels last.
+    pub fn channels_last(&mut self, x: ValueId) -> Result<ValueId, String> {
+        let rank = self.rank(x);
+        self.transpose(x, std::iter::once(0).chain(2..rank).chain([1]).collect())
+    }
+
+    /// `x` `[n, spatial…, c]` with channels second.
+    pub fn channels_first(&mut self, x: ValueId) -> Result<ValueId, String> {
+        let rank = self.rank(x);
+        self.transpose(x, [0, rank - 1].into_iter().chain(1..rank - 1).collect())
+    }
+}
+
+fn is_fixed(op: &Op) -> bool {
+    op.infer(&[]).is_ok_and(|types| types.iter().all(|ty| ty.dims().is_some())) && op.eval(&[]).is_ok()
+}
+
+/// One result.
+pub fn one(id: ValueId) -> Results {
+    Ok(vec![Entry::Value(id)])
+}

@@ -1,0 +1,493 @@
+//! The model as a whole: inputs, scopes, the walk over nodes.
+
+use super::cx::{Cx, Entry};
+use super::onnx::{FunctionProto, GraphProto, ModelProto, NodeProto, ValueInfoProto};
+use super::{registry, tensor};
+use crate::diag::Diagnostics;
+use crate::ir::{Bounds, DType, Dim, Graph, Tensor, Type, ValueId};
+use crate::options::Options;
+use prost::Message;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+/// The newest ai.onnx opset whose operators kiln knows.
+const NEWEST_OPSET: i64 = 24;
+/// Subgraphs and functions deeper than this are refused: a hostile file could exhaust the stack.
+const MAX_DEPTH: usize = 48;
+/// Nodes after unrolling; more would not compile in any reasonable time.
+const MAX_NODES: usize = 100_000;
+
+/// A model file.
+pub struct Source<'a> {
+    /// Its content.
+    pub bytes: &'a [u8],
+    /// Its path, for messages.
+    pub name: &'a str,
+    /// Reads external data: file name within the model's folder, first byte, number of bytes (to the end if `None`).
+    pub external: &'a dyn Fn(&str, u64, Option<u64>) -> Result<Vec<u8>, String>,
+}
+
+/// What the user chose for a symbolic size.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DimChoice {
+    /// This size.
+    Fixed(i64),
+    /// Any size up to this one.
+    Bounded(i64),
+}
+
+/// A model file as a graph.
+pub struct Imported {
+    /// The graph.
+    pub graph: Graph,
+    /// How often each operator occurs in the file.
+    pub ops: BTreeMap<String, usize>,
+    /// Inputs that became constants.
+    pub pinned: Vec<(String, Tensor)>,
+}
+
+/// The import of one model.
+pub struct Importer<'a> {
+    pub graph: Graph,
+    pub source: &'a Source<'a>,
+    /// Version of each operator domain, innermost function last.
+    pub opsets: Vec<BTreeMap<String, i64>>,
+    scopes: Vec<HashMap<String, Entry>>,
+    functions: HashMap<(String, String), &'a FunctionProto>,
+    diagnostics: Diagnostics,
+    /// What keeps control flow from being decided, for messages.
+    pub inputs: Vec<String>,
+    depth: usize,
+}
+
+/// Names of a model's inputs (without initialisers) and outputs, in order.
+///
+/// # Errors
+/// If the bytes are no ONNX model.
+pub fn port_names(bytes: &[u8]) -> Result<(Vec<String>, Vec<String>), String> {
+    let model = ModelProto::decode(bytes).map_err(|e| format!("not an ONNX model: {e}"))?;
+    let graph = model.graph.unwrap_or_default();
+    let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
+    let inputs = graph.input.iter().map(|v| v.name.clone()).filter(|name| !constants.contains(name.as_str()));
+    Ok((inputs.collect(), graph.output.iter().map(|v| v.name.clone()).collect()))
+}
+
+/// Reads a model.
+pub fn import(source: &Source, name: &str, options: &Options) -> Result<Imported, Diagnostics> {
+    let refuse = |message: &str| Diagnostics::model(source.name, message);
+    let model = ModelProto::decode(prost::bytes::Bytes::copy_from_slice(source.bytes))
+        .map_err(|e| refuse(&format!("this is not an ONNX model, or it is damaged: {e}")))?;
+    let Some(graph) = &model.graph else { return Err(refuse("this is not an ONNX model: it holds no graph")) };
+    let opsets: BTreeMap<String, i64> = model.opset_import.iter().map(|o| (domain(&o.domain).to_string(), o.version)).collect();
+    let opset = opsets.get("").copied().unwrap_or(0);
+    if opset > NEWEST_OPSET {
+        return Err(refuse(&format!(
+            "its opset {opset} is newer than {NEWEST_OPSET}, the newest kiln knows\nhelp: export with opset {NEWEST_OPSET}, or convert with onnx.version_converter"
+        )));
+    }
+    let bounds: Bounds = options
+        .dims
+        .iter()
+        .filter_map(|(name, choice)| match choice {
+            DimChoice::Bounded(bound) => Some((symbol_name(name), *bound)),
+            DimChoice::Fixed(_) => None,
+        })
+        .collect();
+    let mut importer = Importer {
+        graph: Graph::new(name, bounds),
+        source,
+        opsets: vec![opsets],
+        scopes: vec![HashMap::new()],
+        functions: model.functions.iter().map(|f| ((domain(&f.domain).to_string(), f.name.clone()), f)).collect(),
+        diagnostics: Diagnostics { file: source.name.to_string(), list: Vec::new() },
+        inputs: Vec::new(),
+        depth: 0,
+    };
+    let pinned = importer.inputs(graph, options)?;
+    importer.initializers(graph);
+    importer.nodes(&graph.node, &graph.output.iter().map(|o| o.name.clone()).collect::<Vec<_>>());
+    for output in &graph.output {
+        match importer.lookup(&output.name) {
+            Some(Entry::Value(id)) => importer.graph.outputs.push((output.name.clone(), id)),
+            Some(Entry::Poison) => {}
+            Some(Entry::Sequence(_)) => {
+                importer.diagnostics.error(None, "", &format!("output {:?} is a sequence, which run cannot give", output.name));
+            }
+            Some(Entry::Absent) | None => {
+                importer.diagnostics.error(None, "", &format!("output {:?} is written by no node", output.name));
+            }
+        }
+    }
+    let distinct: BTreeSet<&String> = graph.output.iter().map(|o| &o.name).collect();
+    if distinct.len() != graph.output.len() {
+        importer.diagnostics.error(None, "", "two outputs have the same name");
+    }
+    if graph.output.is_empty() {
+        importer.diagnostics.error(None, "", "it has no outputs, so there is nothing to compute");
+    }
+    if !importer.diagnostics.list.is_empty() {
+        return Err(importer.diagnostics);
+    }
+    let mut ops = BTreeMap::new();
+    count_ops(graph, &mut ops, 0);
+    Ok(Imported { graph: importer.graph, ops, pinned })
+}
+
+fn count_ops(graph: &GraphProto, ops: &mut BTreeMap<String, usize>, depth: usize) {
+    for node in &graph.node {
+        *ops.entry(node.op_type.clone()).or_insert(0) += 1;
+        if depth < MAX_DEPTH {
+            node.attribute.iter().filter_map(|a| a.g.as_ref()).for_each(|g| count_ops(g, ops, depth + 1));
+        }
+    }
+}
+
+/// The default domain has two spellings.
+pub fn domain(name: &str) -> &str {
+    if name == "ai.onnx" { "" } else { name }
+}
+
+/// A symbol for a size that may be called `input:axis`.
+fn symbol_name(name: &str) -> String {
+    name.replace(':', "_")
+}
+
+impl<'a> Importer<'a> {
+    fn inputs(&mut self, graph: &GraphProto, options: &Options) -> Result<Vec<(String, Tensor)>, Diagnostics> {
+        let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
+        let mut pinned = Vec::new();
+        let mut used: BTreeSet<String> = BTreeSet::new();
+        let mut offered: BTreeSet<String> = BTreeSet::new();
+        let mut names = Vec::new();
+        for input in graph.input.iter().filter(|input| !constants.contains(input.name.as_str())) {
+            names.push(input.name.clone());
+            let ty = match self.input_type(input, options, &mut used, &mut offered) {
+                Ok(ty) => ty,
+                Err(message) => {
+                    self.diagnostics.error(None, "", &format!("input {:?}: {message}", input.name));
+                    self.define(&input.name, Entry::Poison);
+                    continue;
+                }
+            };
+            if self.scopes[0].contains_key(&input.name) {
+                self.diagnostics.error(None, "", &format!("two inputs are called {:?}", input.name));
+                continue;
+            }
+            if let Some(values) = options.pins.get(&input.name) {
+                match pin(values, &ty) {
+                    Ok(tensor) => {
+                        let id = self.graph.add_const(&input.name, tensor.clone());
+                        self.define(&input.name, Entry::Value(id));
+                        pinned.push((input.name.clone(), tensor));
+                    }
+                    Err(message) => {
+                        self.diagnostics.error(None, "", &format!("input {:?} cannot be pinned: {message}", input.name));
+                    }
+                }
+                continue;
+            }
+            let id = self.graph.add_input(&input.name, ty);
+            self.define(&input.name, Entry::Value(id));
+            self.inputs.push(input.name.clone());
+        }
+        for pin in options.pins.keys().filter(|pin| !names.contains(pin)) {
+            let message = format!("there is no input {pin:?} to pin\nhelp: its inputs are {}", names.join(", "));
+            self.diagnostics.error(None, "", &message);
+        }
+        for dim in options.dims.keys().filter(|dim| !used.contains(*dim)) {
+            let offered: Vec<&str> = offered.iter().map(String::as_str).collect();
+            let offered = if offered.is_empty() { "none: every size is fixed".to_string() } else { offered.join(", ") };
+            let message = format!("there is no symbolic size {dim:?}\nhelp: its symbolic sizes are {offered}");
+            self.diagnostics.error(None, "", &message);
+        }
+        Ok(pinned)
+    }
+
+    fn input_type(
+        &mut self,
+        input: &ValueInfoProto,
+        options: &Options,
+        used: &mut BTreeSet<String>,
+        offered: &mut BTreeSet<String>,
+    ) -> Result<Type, String> {
+        let tensor = input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
+        let Some(tensor) = tensor else { return Err("it is not a tensor; sequences and optionals cannot be inputs".into()) };
+        let dtype = tensor::dtype(tensor.elem_type)?;
+        let Some(shape) = &tensor.shape else { return Err("its number of axes is unknown".into()) };
+        let mut sizes = Vec::new();
+        for (axis, dim) in shape.dim.iter().enumerate() {
+            if let Some(value) = dim.dim_value.filter(|&value| value >= 0) {
+                sizes.push(Dim::from(value));
+                continue;
+            }
+            let positional = format!("{}:{axis}", input.name);
+            let symbol = dim.dim_param.clone().filter(|symbol| !symbol.is_empty() && symbol != "?");
+            let key = symbol.clone().unwrap_or_else(|| positional.clone());
+            offered.insert(key.clone());
+            let choice = options.dims.get_key_value(&positional).or_else(|| options.dims.get_key_value(&key));
+            if let Some((name, _)) = choice {
+                used.insert(name.clone());
+            }
+            sizes.push(match choice {
+                Some((_, DimChoice::Fixed(size))) => Dim::from(*size),
+                Some((name, DimChoice::Bounded(_))) => Dim::symbol(&symbol_name(name)),
+                None => Dim::symbol(&symbol_name(&key)),
+            });
+        }
+        Ok(Type { dtype, shape: sizes })
+    }
+
+    fn initializers(&mut self, graph: &GraphProto) {
+        for proto in &graph.initializer {
+            let entry = match tensor::tensor(proto, self.source) {
+                Ok(tensor) => Entry::Value(self.graph.add_const(&proto.name, tensor)),
+                Err(message) => {
+                    self.diagnostics.error(None, "", &format!("initializer {:?}: {message}", proto.name));
+                    Entry::Poison
+                }
+            };
+            self.define_once(&proto.name, entry);
+        }
+        for sparse in &graph.sparse_initializer {
+            let name = sparse.values.as_ref().map_or("", |v| v.name.as_str());
+            self.diagnostics.error(None, "", &format!("sparse initializer {name:?} is not supported\nhelp: store it densely"));
+            self.define(name, Entry::Poison);
+        }
+    }
+
+    /// Imports `nodes` into the innermost scope, as far as `wanted` needs them, in an order that defines before use.
+    pub fn nodes(&mut self, nodes: &[NodeProto], wanted: &[String]) {
+        for at in self.order(nodes, wanted) {
+            self.node(&nodes[at]);
+        }
+    }
+
+    fn order(&mut self, nodes: &[NodeProto], wanted: &[String]) -> Vec<usize> {
+        let mut writers: HashMap<&str, usize> = HashMap::new();
+        for (at, node) in nodes.iter().enumerate() {
+            for output in node.output.iter().filter(|output| !output.is_empty()) {
+                if writers.insert(output, at).is_some() {
+                    let message = format!("it writes {output:?}, which another node writes too");
+                    self.diagnostics.error(Some(node_name(node)), &node.op_type, &message);
+                }
+            }
+        }
+        // Depth first without recursion: a node is entered, its operands' writers follow, then it is left.
+        let mut state = vec![0u8; nodes.len()];
+        let mut order = Vec::new();
+        let mut stack: Vec<(usize, bool)> = Vec::new();
+        let roots = wanted.iter().rev().filter_map(|name| writers.get(name.as_str()).copied());
+        stack.extend(roots.map(|at| (at, false)));
+        while let Some((at, leaving)) = stack.pop() {
+            if leaving {
+                state[at] = 2;
+                order.push(at);
+                continue;
+            }
+            if state[at] != 0 {
+                if state[at] == 1 {
+                    let node = &nodes[at];
+                    self.diagnostics.error(Some(node_name(node)), &node.op_type, "it reads, through other nodes, what it writes itself");
+                    state[at] = 2;
+                }
+                continue;
+            }
+            state[at] = 1;
+            stack.push((at, true));
+            let mut reads = Vec::new();
+            node_reads(&nodes[at], &mut reads, 0);
+            for name in reads.iter().rev() {
+                if let Some(&writer) = writers.get(name)
+                    && (state[writer] != 2)
+                    && writer != at
+                {
+                    stack.push((writer, false));
+                }
+            }
+        }
+        // Nodes in the file's order, where that order is good already.
+        let position: HashMap<usize, usize> = order.iter().enumerate().map(|(i, &at)| (at, i)).collect();
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        let good = sorted.iter().all(|&at| {
+            let mut reads = Vec::new();
+            node_reads(&nodes[at], &mut reads, 0);
+            reads.iter().all(|name| writers.get(name).is_none_or(|&writer| writer < at || !position.contains_key(&writer)))
+        });
+        if good { sorted } else { order }
+    }
+
+    fn node(&mut self, node: &NodeProto) {
+        let mut inputs = Vec::with_capacity(node.input.len());
+        for name in &node.input {
+            match if name.is_empty() { Some(Entry::Absent) } else { self.lookup(name) } {
+                Some(Entry::Poison) => return self.poison(node),
+                Some(entry) => inputs.push(entry),
+                None => {
+                    let message = format!("it reads {name:?}, which nothing before it writes");
+                    return self.fail(node, &message);
+                }
+            }
+        }
+        if self.graph.nodes().len() > MAX_NODES {
+            return self.fail(node, &format!("more than {MAX_NODES} nodes after unrolling"));
+        }
+        if self.depth > MAX_DEPTH {
+            return self.fail(node, &format!("subgraphs and functions nest deeper than {MAX_DEPTH}"));
+        }
+        let result = match self.functions.get(&(domain(&node.domain).to_string(), node.op_type.clone())).copied() {
+            Some(function) => self.call(function, node, inputs),
+            None => match registry::find(domain(&node.domain), &node.op_type) {
+                Some(function) => {
+                    let mut cx = Cx::new(self, node, inputs);
+                    function(&mut cx)
+                }
+                None => Err(registry::unknown(domain(&node.domain), &node.op_type)),
+            },
+        };
+        match result {
+            Ok(entries) => {
+                for (name, entry) in node.output.iter().zip(entries) {
+                    if let Entry::Value(id) = entry
+                        && self.graph.producer(id).is_some()
+                    {
+                        self.graph.rename(id, name);
+                    }
+                    self.define(name, entry);
+                }
+                for name in &node.output {
+                    if !name.is_empty() && !self.scopes.last().is_some_and(|scope| scope.contains_key(name)) {
+                        self.fail(node, &format!("its output {name:?} is not supported"));
+                    }
+                }
+            }
+            Err(message) => self.fail(node, &message),
+        }
+    }
+
+    fn call(&mut self, function: &'a FunctionProto, node: &NodeProto, inputs: Vec<Entry>) -> Result<Vec<Entry>, String> {
+        let attributes = |node: &NodeProto, call: &NodeProto| {
+            let mut node = node.clone();
+            node.attribute.retain_mut(|attribute| {
+                if attribute.ref_attr_name.is_empty() {
+                    return true;
+                }
+                let given = call.attribute.iter().find(|a| a.name == attribute.ref_attr_name);
+                let default = function.attribute_proto.iter().find(|a| a.name == attribute.ref_attr_name);
+                let Some(value) = given.or(default) else { return false };
+                *attribute = super::onnx::AttributeProto { name: attribute.name.clone(), ..value.clone() };
+                true
+            });
+            node
+        };
+        let nodes: Vec<NodeProto> = function.node.iter().map(|inner| attributes(inner, node)).collect();
+        let opsets = function.opset_import.iter().map(|o| (domain(&o.domain).to_string(), o.version)).collect();
+        self.opsets.push(opsets);
+        let entries = self.scoped(function.input.iter().cloned().zip(inputs), &nodes, &[], &function.output);
+        self.opsets.pop();
+        entries
+    }
+
+    /// Imports a subgraph: `given` names its inputs, `outer` scopes stay visible to graphs (not to functions).
+    pub fn subgraph(&mut self, graph: &GraphProto, given: Vec<(String, Entry)>) -> Result<Vec<Entry>, String> {
+        let outputs: Vec<String> = graph.output.iter().map(|o| o.name.clone()).collect();
+        self.scoped(given.into_iter(), &graph.node, std::slice::from_ref(graph), &outputs)
+    }
+
+    fn scoped(
+        &mut self,
+        given: impl Iterator<Item = (String, Entry)>,
+        nodes: &[NodeProto],
+        constants: &[GraphProto],
+        outputs: &[String],
+    ) -> Result<Vec<Entry>, String> {
+        let failures = self.diagnostics.list.len();
+        self.scopes.push(given.collect());
+        self.depth += 1;
+        constants.iter().for_each(|graph| self.initializers(graph));
+        self.nodes(nodes, outputs);
+        let entries: Vec<Option<Entry>> = outputs.iter().map(|name| self.lookup(name)).collect();
+        self.depth -= 1;
+        self.scopes.pop();
+        if self.diagnostics.list.len() > failures {
+            // What failed inside has been reported there.
+            return Ok(outputs.iter().map(|_| Entry::Poison).collect());
+        }
+        let missing = |i: usize| format!("output {:?} of its body is written by no node", outputs[i]);
+        entries.into_iter().enumerate().map(|(i, entry)| entry.ok_or_else(|| missing(i))).collect()
+    }
+
+    fn lookup(&self, name: &str) -> Option<Entry> {
+        self.scopes.iter().rev().find_map(|scope| scope.get(name).cloned())
+    }
+
+    fn define(&mut self, name: &str, entry: Entry) {
+        if let Some(scope) = self.scopes.last_mut()
+            && !name.is_empty()
+        {
+            scope.insert(name.to_string(), entry);
+        }
+    }
+
+    fn define_once(&mut self, name: &str, entry: Entry) {
+        if self.scopes.last().is_some_and(|scope| scope.contains_key(name)) {
+            self.diagnostics.error(None, "", &format!("two constants or inputs are called {name:?}"));
+        }
+        self.define(name, entry);
+    }
+
+    fn fail(&mut self, node: &NodeProto, message: &str) {
+        self.diagnostics.error(Some(node_name(node)), &node.op_type, message);
+        self.poison(node);
+    }
+
+    fn poison(&mut self, node: &NodeProto) {
+        node.output.iter().for_each(|name| self.define(name, Entry::Poison));
+    }
+
+    /// Version of an operator domain where the import stands.
+    pub fn opset(&self, domain: &str) -> i64 {
+        self.opsets.iter().rev().find_map(|opsets| opsets.get(domain)).copied().unwrap_or(1)
+    }
+
+    /// The integers a value holds, if they are known: a constant, or sizes.
+    pub fn ints(&self, id: ValueId) -> Option<Vec<Dim>> {
+        if let Some(tensor) = self.graph.tensor(id) {
+            let small = tensor.shape().len() <= 1 && tensor.len() <= 256 && (tensor.dtype().is_int() || tensor.dtype() == DType::Bool);
+            return small.then(|| tensor.to_i64s().into_iter().map(Dim::from).collect());
+        }
+        match self.graph.producer(id)?.0.op {
+            crate::ops::Op::Sizes(ref sizes) => Some(sizes.dims.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// The name people know a node by.
+pub fn node_name(node: &NodeProto) -> &str {
+    if node.name.is_empty() { node.output.first().map_or("", String::as_str) } else { &node.name }
+}
+
+/// Names a node reads, those its subgraphs take from outside included.
+fn node_reads<'n>(node: &'n NodeProto, reads: &mut Vec<&'n str>, depth: usize) {
+    reads.extend(node.input.iter().map(String::as_str).filter(|name| !name.is_empty()));
+    if depth > MAX_DEPTH {
+        return;
+    }
+    for graph in node.attribute.iter().filter_map(|attribute| attribute.g.as_ref()) {
+        graph.node.iter().for_each(|inner| node_reads(inner, reads, depth + 1));
+        reads.extend(graph.output.iter().map(|output| output.name.as_str()));
+    }
+}
+
+fn pin(values: &[f64], ty: &Type) -> Result<Tensor, String> {
+    let Some(shape) = ty.dims() else { return Err(format!("its shape {ty} is not fixed\nhelp: give its sizes with dim")) };
+    let len: usize = shape.iter().product();
+    let values = match values {
+        [value] => vec![*value; len.min(1 << 20)],
+        values => values.to_vec(),
+    };
+    if values.len() != len {
+        return Err(format!("{} values were given for {ty}", values.len()));
+    }
+    Ok(Tensor::from_f64s(ty.dtype, shape, &values))
+}

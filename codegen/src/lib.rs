@@ -1,0 +1,151 @@
+//! Turns a trained model file into specialised Rust source that depends on nothing.
+//!
+//! The pipeline is [`compile`]: a model file becomes a graph, passes make it better, scheduling makes it a plan, and
+//! [`Compiled::emit`] writes the plan out. Build scripts use [`cargo::Builder`]; everything else is for the other doors.
+
+#![forbid(unsafe_code)]
+
+pub mod cargo;
+mod diag;
+mod emit;
+mod eval;
+mod front;
+mod ir;
+mod memory;
+mod ops;
+mod options;
+mod passes;
+mod plan;
+mod report;
+mod schedule;
+mod weights;
+
+pub use diag::{Diagnostic, Diagnostics, Severity};
+pub use emit::{WeightSource, shared_kernels, snake_case, type_name};
+pub use front::{DimChoice, Source, port_names, tensor_from_proto};
+pub use options::{IsaChoice, Kernels, Options};
+pub use report::{About, Report};
+
+use sha2::{Digest, Sha256};
+
+/// A model that is ready to be written out.
+#[derive(Debug)]
+pub struct Compiled {
+    plan: plan::Plan,
+    about: About,
+    options: Options,
+    graph: ir::Graph,
+    pinned: Vec<(String, ir::Tensor)>,
+}
+
+/// Turns a model file into a plan.
+///
+/// # Errors
+/// If the model cannot be compiled: every node at fault, each with what would work.
+pub fn compile(source: &Source, options: &Options) -> Result<Compiled, Diagnostics> {
+    let name = options.name.clone().unwrap_or_else(|| stem(source.name).to_string());
+    let front::Imported { mut graph, ops, pinned } = front::import(source, &name, options)?;
+    passes::run(&mut graph).map_err(|message| Diagnostics::model(source.name, &message))?;
+    let plan = schedule::schedule(&graph).map_err(|(node, op, message)| Diagnostics::node(source.name, &node, op, &message))?;
+    if !options.std && plan.arena.bytes.as_usize().is_none() {
+        let message = "without std every size must be fixed or bounded, so that the working memory has a size";
+        return Err(Diagnostics::model(source.name, message));
+    }
+    let about = About { source: file_name(source.name).to_string(), sha256: hex(&Sha256::digest(source.bytes)), ops };
+    Ok(Compiled { plan, about, options: options.clone(), graph, pinned })
+}
+
+impl Compiled {
+    /// The generated source, its weights at `weights`.
+    ///
+    /// # Errors
+    /// If the generated code does not parse, which is a bug in kiln.
+    pub fn emit(&self, weights: &WeightSource) -> Result<String, String> {
+        emit::emit(&self.plan, &self.options, &self.about, weights)
+    }
+
+    /// The blob of constants.
+    pub fn weights(&self) -> &[u8] {
+        &self.plan.blob
+    }
+
+    /// SHA-256 of the blob, in hexadecimal.
+    pub fn weights_sha256(&self) -> String {
+        hex(&Sha256::digest(&self.plan.blob))
+    }
+
+    /// What the model is and costs.
+    pub fn report(&self) -> Report {
+        Report::new(&self.about, &self.plan)
+    }
+
+    /// The graph after all passes, in its text form.
+    pub fn graph_text(&self) -> String {
+        self.graph.to_string()
+    }
+
+    /// Name of the generated type.
+    pub fn type_name(&self) -> String {
+        type_name(&self.plan.name)
+    }
+
+    /// Names of the outputs' fields in the generated struct of outputs.
+    pub fn output_fields(&self) -> Vec<String> {
+        emit::output_fields(&self.plan)
+    }
+
+    /// Inputs that became constants: name, element type, shape and elements.
+    pub fn pinned(&self) -> Vec<(String, String, Vec<usize>, Vec<f64>)> {
+        let pinned = self.pinned.iter();
+        pinned.map(|(name, t)| (name.clone(), t.dtype().to_string(), t.shape().to_vec(), t.to_f64s())).collect()
+    }
+
+    /// Inputs and outputs as the generated `run` has them.
+    pub fn signature(&self) -> Signature {
+        let port = |port: &plan::Port| PortInfo {
+            name: port.name.clone(),
+            dtype: port.dtype.to_string(),
+            shape: port.shape.iter().map(|dim| dim.as_usize().ok_or_else(|| dim.to_string())).collect(),
+        };
+        Signature {
+            inputs: self.plan.inputs.iter().map(port).collect(),
+            outputs: self.plan.outputs.iter().map(port).collect(),
+            dynamic: self.plan.is_dynamic(),
+        }
+    }
+}
+
+/// What the generated `run` takes and gives.
+#[derive(Clone, Debug)]
+pub struct Signature {
+    /// In order.
+    pub inputs: Vec<PortInfo>,
+    /// In order.
+    pub outputs: Vec<PortInfo>,
+    /// Whether any size is chosen at run time.
+    pub dynamic: bool,
+}
+
+/// One input or output.
+#[derive(Clone, Debug)]
+pub struct PortInfo {
+    /// The model's name for it.
+    pub name: String,
+    /// Element type, as Rust names it.
+    pub dtype: String,
+    /// Sizes: a number, or an expression over symbols.
+    pub shape: Vec<Result<usize, String>>,
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
+}
+
+fn stem(path: &str) -> &str {
+    let name = file_name(path);
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

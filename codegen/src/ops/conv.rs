@@ -1,0 +1,307 @@
+//! Convolution over channels-last operands.
+
+use super::{Lower, Rules};
+use super::map::Map;
+use super::operands::{is_f32, result, count, fixed, has_shape, is_number, is_of};
+use super::matmul::padded_bias;
+use super::window::{self, Window, three};
+use super::epilogue;
+use crate::ir::{DType, Dim, Tensor, Type, indices, strides};
+use crate::plan::{Arg, Operand};
+use kiln_kernels::conv_f32::{self, ConvShape};
+use kiln_kernels::pack;
+
+/// Channels-last convolution, 1 to 3 spatial axes. Operands: x `[n, spatial…, groups*c_in]`, w `[c_out*groups, c_in, kernel…]` (ONNX's
+/// order), bias `[c_out*groups]` if `bias`, then the epilogue's operands.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Conv {
+    /// Steps of the window along each spatial axis.
+    pub stride: Vec<usize>,
+    /// Distance between taps along each spatial axis.
+    pub dilation: Vec<usize>,
+    /// Zeros before and after each spatial axis.
+    pub pads: Vec<(usize, usize)>,
+    /// Groups of channels that do not mix.
+    pub groups: usize,
+    /// Whether there is a bias operand.
+    pub bias: bool,
+    /// What happens to each result before it is stored; operand 0 is the result so far.
+    pub epilogue: Option<Map>,
+}
+
+impl Rules for Conv {
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>, String> {
+        let first = 2 + usize::from(self.bias);
+        count(inputs, first + epilogue::n_operands(self.epilogue.as_ref()))?;
+        let (x, w) = (inputs[0], inputs[1]);
+        is_number(x)?;
+        is_of("the weight", w, x.dtype)?;
+        if w.rank() < 3 {
+            return Err(format!("a weight of {} axes is none; [c_out, c_in, kernel…] works", w.rank()));
+        }
+        let kernel: Vec<usize> = w.shape[2..].iter().map(|k| fixed("a kernel size", k)).collect::<Result<_, _>>()?;
+        let spatial = window::spatial(x, kernel.len())?;
+        let window = Window { kernel: &kernel, stride: &self.stride, dilation: &self.dilation, pads: &self.pads, ceil: false };
+        let output = window.output(spatial)?;
+        let channels = fixed("the channel count", &x.shape[x.rank() - 1])?;
+        let (c_out, c_in) = (fixed("the weight's output count", &w.shape[0])?, fixed("the weight's input count", &w.shape[1])?);
+        if self.groups == 0 || c_in.checked_mul(self.groups) != Some(channels) || c_out % self.groups != 0 {
+            return Err(format!("{channels} channels in {} groups do not fit a weight of {w}", self.groups));
+        }
+        let shape = [&x.shape[..1], &output, &[Dim::from(c_out)]].concat();
+        if self.bias {
+            is_of("the bias", inputs[2], x.dtype)?;
+            has_shape("the bias", inputs[2], &[Dim::from(c_out)])?;
+        }
+        Ok(vec![epilogue::infer(self.epilogue.as_ref(), Type { dtype: x.dtype, shape }, &inputs[first..])?])
+    }
+
+    fn eval(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, String> {
+        let first = 2 + usize::from(self.bias);
+        let (dtype, dims) = result(self, inputs)?;
+        let (x, w) = (inputs[0].to_f64s(), inputs[1].to_f64s());
+        let bias = if self.bias { Some(inputs[2].to_f64s()) } else { None };
+        let (x_shape, w_shape) = (inputs[0].shape(), inputs[1].shape());
+        let (x_strides, w_strides) = (strides(x_shape), strides(w_shape));
+        let n = w_shape.len() - 2;
+        let per_group = w_shape[0] / self.groups;
+        let sums: Vec<f64> = indices(&dims)
+            .map(|index| {
+                let channel = index[n + 1];
+                let mut sum = bias.as_ref().map_or(0.0, |bias| bias[channel]);
+                for tap in indices(&w_shape[2..]) {
+                    let mut at = index[0] * x_strides[0];
+                    let inside = (0..n).all(|axis| {
+                        let row = index[axis + 1] * self.stride[axis] + tap[axis] * self.dilation[axis];
+                        let row = row.checked_sub(self.pads[axis].0).filter(|&row| row < x_shape[axis + 1]);
+                        at += row.unwrap_or(0) * x_strides[axis + 1];
+                        row.is_some()
+                    });
+                    if !inside {
+                        continue;
+                    }
+                    let tap: usize = tap.iter().zip(&w_strides[2..]).map(|(i, s)| i * s).sum();
+                    for c in 0..w_shape[1] {
+                        let from = at + channel / per_group * w_shape[1] + c;
+                        sum += x[from] * w[channel * w_strides[0] + c * w_strides[1] + tap];
+                    }
+                }
+                sum
+            })
+            .collect();
+        let out = Tensor::from_f64s(dtype, dims, &sums);
+        Ok(vec![epilogue::eval(self.epilogue.as_ref(), out, &inputs[first..])?])
+    }
+
+    fn lower(&self, cx: &mut Lower) -> Result<(), String> {
+        is_f32(cx.ty(0))?;
+        let weight = cx.tensor(1).cloned().ok_or("the weight is not a constant; only constant weights work")?;
+        let (x, out) = (cx.ty(0).shape.clone(), cx.out_ty(0).shape.clone());
+        let sizes = Sizes {
+            input: &x[1..x.len() - 1],
+            output: &out[1..out.len() - 1],
+            kernel: &weight.shape()[2..],
+            stride: &self.stride,
+            dilation: &self.dilation,
+            pad: &self.pads.iter().map(|&(before, _)| before).collect::<Vec<usize>>(),
+            batch: &x[0],
+            groups: self.groups,
+            c_in: weight.shape()[1],
+            c_out: weight.shape()[0] / self.groups,
+        };
+        sizes.check()?;
+        let shape = sizes.numbers();
+        let w = weight.to_f32s();
+        let depthwise = sizes.c_in == 1 && sizes.c_out == 1 && sizes.groups > 1;
+        if depthwise {
+            let mut packed = vec![0.0; pack::depthwise_len(shape)];
+            pack::depthwise(&mut packed, &w, shape);
+            let bias = if self.bias { Some(padded_bias(cx, 2, 1, sizes.groups)) } else { None };
+            sizes.call(cx, ("conv_depthwise_f32", "ConvDepthwise"), &packed, bias, Dim::from(0), self.epilogue.as_ref());
+        } else {
+            let mut packed = vec![0.0; pack::conv_len(shape)];
+            pack::conv(&mut packed, &w, shape);
+            let bias = if self.bias { Some(padded_bias(cx, 2, sizes.groups, sizes.c_out)) } else { None };
+            // Without padding every window is read where it lies.
+            let padded = self.pads.iter().any(|&(before, after)| before > 0 || after > 0);
+            let scratch = match sizes.is_fixed() {
+                true => Dim::from(conv_f32::conv_scratch_len(shape)),
+                false if padded => sizes.most_scratch(shape.stride),
+                false => Dim::from(0),
+            };
+            sizes.call(cx, ("conv_f32", "Conv"), &packed, bias, scratch, self.epilogue.as_ref());
+        }
+        Ok(())
+    }
+
+    fn macs(&self, inputs: &[&Type], outputs: &[&Type]) -> Dim {
+        outputs[0].len() * Dim::product(&inputs[1].shape[1..])
+    }
+}
+
+/// The sizes of a convolution as kernels want them, those along spatial axes one an axis.
+pub(super) struct Sizes<'a> {
+    pub input: &'a [Dim],
+    pub output: &'a [Dim],
+    pub kernel: &'a [usize],
+    pub stride: &'a [usize],
+    pub dilation: &'a [usize],
+    pub pad: &'a [usize],
+    pub batch: &'a Dim,
+    pub groups: usize,
+    /// Input channels of a group.
+    pub c_in: usize,
+    /// Output channels of a group.
+    pub c_out: usize,
+}
+
+impl Sizes<'_> {
+    /// Refuses windows so wide that a block of them has no place in memory.
+    pub fn check(&self) -> Result<(), String> {
+        let widest = |axis: usize| {
+            let block = Dim::from(128usize) * Dim::from(self.stride[axis]);
+            block + Dim::from(self.kernel[axis]) * Dim::from(self.dilation[axis])
+        };
+        let extents: Vec<Dim> = (0..self.kernel.len()).map(widest).collect();
+        let len = Dim::product(&extents) * Dim::from(self.c_in);
+        let strides: usize = self.stride.iter().fold(1, |product, &stride| product.saturating_mul(stride));
+        match len.as_const() {
+            Some(len) if len < 1 << 60 && strides < 1 << 32 => Ok(()),
+            _ => Err(format!("windows of {:?} elements at strides of {:?} are too wide", self.kernel, self.stride)),
+        }
+    }
+
+    /// Whether no size is a symbol.
+    pub fn is_fixed(&self) -> bool {
+        self.input.iter().chain(self.output).all(|dim| dim.as_usize().is_some())
+    }
+
+    /// The sizes as numbers, 1 where they are symbols. Packing looks at no such size.
+    pub fn numbers(&self) -> ConvShape {
+        let numbers = |dims: &[Dim]| three(&dims.iter().map(|dim| dim.as_usize().unwrap_or(1)).collect::<Vec<_>>(), 1);
+        ConvShape {
+            batch: self.batch.as_usize().unwrap_or(1),
+            input: numbers(self.input),
+            output: numbers(self.output),
+            kernel: three(self.kernel, 1),
+            stride: three(self.stride, 1),
+            dilation: three(self.dilation, 1),
+            pad: three(self.pad, 0),
+            groups: self.groups,
+            c_in: self.c_in,
+            c_out: self.c_out,
+        }
+    }
+
+    /// A bound on the scratch of a convolution of any size that moves by `stride`: its blocks shrink until they have 65536
+    /// elements, or one line of 16 pixels.
+    pub fn most_scratch(&self, stride: [usize; 3]) -> Dim {
+        let shape = self.numbers();
+        let pixels = [1, 1, 16];
+        let extent = |axis: usize| (pixels[axis] - 1) * stride[axis] + (shape.kernel[axis] - 1) * shape.dilation[axis] + 1;
+        let line = Dim::product(&[0, 1, 2].map(|axis| Dim::from(extent(axis)))) * Dim::from(self.c_in);
+        Dim::max(&line, &Dim::from(65536usize))
+    }
+
+    /// Adds the kernel call, whose operands stand as in [`Conv`].
+    pub fn call(
+        &self,
+        cx: &mut Lower,
+        (module, task): (&'static str, &'static str),
+        packed: &[f32],
+        bias: Option<Operand>,
+        scratch: Dim,
+        epilogue: Option<&Map>,
+    ) {
+        let fixed = |sizes: &[usize], missing| Arg::Sizes(three(sizes, missing).map(Dim::from).to_vec());
+        let free = |sizes: &[Dim]| Arg::Sizes(three(sizes, Dim::from(1)).to_vec());
+        let shape = Arg::Struct("conv_f32::ConvShape", vec![
+            ("batch", Arg::Size(self.batch.clone())),
+            ("input", free(self.input)),
+            ("output", free(self.output)),
+            ("kernel", fixed(self.kernel, 1)),
+            ("stride", fixed(self.stride, 1)),
+            ("dilation", fixed(self.dilation, 1)),
+            ("pad", fixed(self.pad, 0)),
+            ("groups", Arg::Size(Dim::from(self.groups))),
+            ("c_in", Arg::Size(Dim::from(self.c_in))),
+            ("c_out", Arg::Size(Dim::from(self.c_out))),
+        ]);
+        let (scratch, w) = (cx.scratch(DType::F32, scratch), cx.weight_f32(packed));
+        let (out, x, result) = (cx.output(0), cx.input(0), cx.out_ty(0).shape.clone());
+        let epilogue = cx.epilogue(epilogue, 2 + usize::from(bias.is_some()), &result);
+        cx.call(module, task, vec![
+            ("out", Arg::Write(out)),
+            ("x", Arg::Read(x)),
+            ("w", Arg::Read(w)),
+            ("bias", Arg::ReadOpt(bias)),
+            ("scratch", Arg::Write(scratch)),
+            ("shape", shape),
+            ("epilogue", epilogue),
+        ]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conv(n: usize) -> Conv {
+        Conv { stride: vec![1; n], dilation: vec![1; n], pads: vec![(1, 1); n], groups: 1, bias: false, epilogue: None }
+    }
+
+    #[test]
+    fn padding_is_zero() {
+        let x = Tensor::from_f64s(DType::F32, vec![1, 3, 1], &[1.0, 2.0, 3.0]);
+        let w = Tensor::from_f64s(DType::F32, vec![1, 1, 3], &[1.0, 10.0, 100.0]);
+        assert_eq!(conv(1).eval(&[&x, &w]).unwrap()[0].to_f64s(), [210.0, 321.0, 32.0]);
+    }
+
+    #[test]
+    fn groups_do_not_mix() {
+        let x = Tensor::from_f64s(DType::F32, vec![1, 1, 2], &[1.0, 2.0]);
+        let w = Tensor::from_f64s(DType::F32, vec![4, 1, 1], &[1.0, 10.0, 100.0, 1000.0]);
+        let op = Conv { groups: 2, pads: vec![(0, 0)], ..conv(1) };
+        assert_eq!(op.eval(&[&x, &w]).unwrap()[0].to_f64s(), [1.0, 10.0, 200.0, 2000.0]);
+    }
+
+    #[test]
+    fn sizes_may_be_symbols() {
+        let x = Type { dtype: DType::F32, shape: vec![Dim::symbol("n"), Dim::symbol("w"), Dim::from(2usize)] };
+        let w = Type::new(DType::F32, [5usize, 2, 3]);
+        let op = Conv { stride: vec![2], ..conv(1) };
+        assert_eq!(op.infer(&[&x, &w]).unwrap()[0].to_string(), "f32[n,((w+1)/(2)),5]");
+    }
+
+    #[test]
+    fn misfits_are_refused() {
+        let x = Type::new(DType::F32, [1usize, 8, 8, 2]);
+        let error = |w: [usize; 3]| conv(1).infer(&[&x, &Type::new(DType::F32, w)]).unwrap_err();
+        assert_eq!(error([1, 2, 3]), "kernel of 1 axes does not fit an operand of 2 spatial axes");
+        let huge = Conv { dilation: vec![usize::MAX], ..conv(1) };
+        assert!(huge.infer(&[&Type::new(DType::F32, [1usize, 8, 2]), &Type::new(DType::F32, [1usize, 2, 3])]).is_err());
+    }
+
+    #[test]
+    fn the_bound_on_scratch_holds_for_any_size() {
+        for (size, kernel, stride, c_in) in [(1usize, 3, 1, 3), (17, 3, 2, 64), (224, 7, 2, 3), (500, 5, 3, 300), (56, 3, 1, 2000)] {
+            let (dims, pad) = ([Dim::from(size), Dim::from(size)], [kernel / 2; 2]);
+            let out = [Dim::from((size - 1) / stride + 1), Dim::from((size - 1) / stride + 1)];
+            let sizes = Sizes {
+                input: &dims,
+                output: &out,
+                kernel: &[kernel; 2],
+                stride: &[stride; 2],
+                dilation: &[1; 2],
+                pad: &pad,
+                batch: &Dim::from(1usize),
+                groups: 1,
+                c_in,
+                c_out: 64,
+            };
+            let exact = conv_f32::conv_scratch_len(sizes.numbers()) as i64;
+            let bound = sizes.most_scratch(sizes.numbers().stride).as_const().unwrap();
+            assert!(exact <= bound, "{size} {kernel}: {exact} over {bound}");
+        }
+    }
+}

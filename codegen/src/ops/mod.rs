@@ -1,0 +1,166 @@
+//! Every operation a graph may hold, one file each: attributes, type rule, reference meaning, and the kernel calls it becomes.
+//!
+//! An op that is only another op's special case is not an op: the front end expresses it by the others.
+
+use crate::ir::{Dim, Tensor, Type};
+
+pub use crate::schedule::Lower;
+
+/// What kiln must know of an op.
+pub trait Rules {
+    /// The types of the results, or what is wrong with the operands.
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>, String>;
+
+    /// The results for constant operands: plain loops, no kernel, so that it can judge them.
+    fn eval(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, String>;
+
+    /// Operands whose memory the first result may take over, best first.
+    fn in_place(&self) -> Vec<usize> {
+        Vec::new()
+    }
+
+    /// Whether the result is the operand's memory under another shape, so that nothing runs.
+    fn is_view(&self) -> bool {
+        false
+    }
+
+    /// The sizes among the attributes, so that symbols can be replaced.
+    fn dims_mut(&mut self) -> Vec<&mut Dim> {
+        Vec::new()
+    }
+
+    /// Multiplications with addition of one run.
+    fn macs(&self, inputs: &[&Type], outputs: &[&Type]) -> Dim {
+        let _ = (inputs, outputs);
+        Dim::from(0)
+    }
+
+    /// The kernel calls that compute the results.
+    fn lower(&self, cx: &mut Lower) -> Result<(), String>;
+}
+
+macro_rules! ops {
+    ($($name:ident($module:ident::$ty:ident)),* $(,)?) => {
+        /// One operation and its attributes.
+        #[derive(Clone, PartialEq)]
+        #[allow(missing_docs)] // each is documented where it is defined
+        pub enum Op {
+            $($name($module::$ty)),*
+        }
+
+        $(impl From<$module::$ty> for Op {
+            fn from(op: $module::$ty) -> Op {
+                Op::$name(op)
+            }
+        })*
+
+        impl std::fmt::Debug for Op {
+            fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                match self { $(Op::$name(op) => op.fmt(f)),* }
+            }
+        }
+
+        impl Op {
+            /// The op's name.
+            pub fn name(&self) -> &'static str {
+                match self { $(Op::$name(_) => stringify!($name)),* }
+            }
+        }
+
+        impl Rules for Op {
+            fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>, String> {
+                match self { $(Op::$name(op) => op.infer(inputs)),* }
+            }
+            fn eval(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, String> {
+                match self { $(Op::$name(op) => op.eval(inputs)),* }
+            }
+            fn in_place(&self) -> Vec<usize> {
+                match self { $(Op::$name(op) => op.in_place()),* }
+            }
+            fn is_view(&self) -> bool {
+                match self { $(Op::$name(op) => op.is_view()),* }
+            }
+            fn dims_mut(&mut self) -> Vec<&mut Dim> {
+                match self { $(Op::$name(op) => op.dims_mut()),* }
+            }
+            fn macs(&self, inputs: &[&Type], outputs: &[&Type]) -> Dim {
+                match self { $(Op::$name(op) => op.macs(inputs, outputs)),* }
+            }
+            fn lower(&self, cx: &mut Lower) -> Result<(), String> {
+                match self { $(Op::$name(op) => op.lower(cx)),* }
+            }
+        }
+    };
+}
+
+mod epilogue;
+mod operands;
+mod recurrent;
+mod walk;
+mod window;
+
+pub mod arg_reduce;
+pub mod concat;
+pub mod conv;
+pub mod conv_transpose;
+pub mod cum_sum;
+pub mod expand;
+pub mod gather;
+pub mod gather_elements;
+pub mod gather_nd;
+pub mod group_norm;
+pub mod gru;
+pub mod layer_norm;
+pub mod lstm;
+pub mod map;
+pub mod matmul;
+pub mod pad;
+pub mod pool;
+pub mod range;
+pub mod reduce;
+pub mod reshape;
+pub mod resize;
+pub mod reverse_sequence;
+pub mod rnn;
+pub mod scatter_elements;
+pub mod scatter_nd;
+pub mod sizes;
+pub mod slice;
+pub mod softmax;
+pub mod top_k;
+pub mod transpose;
+pub mod trilu;
+
+ops! {
+    ArgReduce(arg_reduce::ArgReduce),
+    Concat(concat::Concat),
+    Conv(conv::Conv),
+    ConvTranspose(conv_transpose::ConvTranspose),
+    CumSum(cum_sum::CumSum),
+    Expand(expand::Expand),
+    Gather(gather::Gather),
+    GatherElements(gather_elements::GatherElements),
+    GatherNd(gather_nd::GatherNd),
+    GroupNorm(group_norm::GroupNorm),
+    Gru(gru::Gru),
+    LayerNorm(layer_norm::LayerNorm),
+    Lstm(lstm::Lstm),
+    Map(map::Map),
+    MatMul(matmul::MatMul),
+    Pad(pad::Pad),
+    Pool(pool::Pool),
+    Range(range::Range),
+    Reduce(reduce::Reduce),
+    Reshape(reshape::Reshape),
+    Resize(resize::Resize),
+    ReverseSequence(reverse_sequence::ReverseSequence),
+    Rnn(rnn::Rnn),
+    ScatterElements(scatter_elements::ScatterElements),
+    ScatterNd(scatter_nd::ScatterNd),
+    Sizes(sizes::Sizes),
+    Slice(slice::Slice),
+    Softmax(softmax::Softmax),
+    TopK(top_k::TopK),
+    Transpose(transpose::Transpose),
+    Trilu(trilu::Trilu),
+}

@@ -1,0 +1,318 @@
+//! What the recurrent layers share: the operands they check alike, the walk along their sequence, and the product with the
+//! input that comes before it.
+
+use super::operands::{count, fixed, has_shape, is_of};
+use super::Lower;
+use super::matmul::Product;
+use super::rnn::Direction;
+use crate::ir::{DType, Dim, Tensor, Type};
+use crate::plan::{Arg, Operand};
+use kiln_kernels::pack;
+
+/// The most state a layer may have; keeps products of sizes exact.
+const MAX_HIDDEN: usize = 1 << 20;
+
+/// A recurrent layer seen from outside.
+#[derive(Clone, Copy, Debug)]
+pub struct Layer {
+    /// Blocks of rows in each weight matrix.
+    pub gates: usize,
+    /// Width of the state.
+    pub hidden: usize,
+    /// Which way each direction runs.
+    pub direction: Direction,
+    /// Activations a direction needs.
+    pub n_activations: usize,
+    /// Activations given for all directions.
+    pub given_activations: usize,
+    /// Whether there is a bias operand.
+    pub bias: bool,
+    /// Whether there is an operand of sequence lengths.
+    pub lens: bool,
+    /// Whether there is an operand of the state's start.
+    pub h0: bool,
+    /// Whether there is an operand of the cell's start.
+    pub c0: bool,
+    /// Whether there is an operand of peephole weights.
+    pub peephole: bool,
+}
+
+/// Index of each operand of a layer, where it has it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Places {
+    /// The bias.
+    pub bias: Option<usize>,
+    /// The sequence lengths.
+    pub lens: Option<usize>,
+    /// The state's start.
+    pub h0: Option<usize>,
+    /// The cell's start.
+    pub c0: Option<usize>,
+    /// The peephole weights.
+    pub peephole: Option<usize>,
+}
+
+impl Direction {
+    /// Number of directions.
+    pub fn count(self) -> usize {
+        if self == Direction::Both { 2 } else { 1 }
+    }
+
+    /// Whether direction `dir` runs from last to first.
+    pub fn is_reverse(self, dir: usize) -> bool {
+        self == Direction::Reverse || dir == 1
+    }
+}
+
+impl Layer {
+    /// Where the optional operands stand behind x, w and r.
+    pub fn places(&self) -> Places {
+        let mut next = 3;
+        let mut place = |present: bool| {
+            let at = present.then_some(next);
+            next += usize::from(present);
+            at
+        };
+        Places {
+            bias: place(self.bias),
+            lens: place(self.lens),
+            h0: place(self.h0),
+            c0: place(self.c0),
+            peephole: place(self.peephole),
+        }
+    }
+
+    /// The types of y and of the state at the end.
+    pub fn infer(&self, inputs: &[&Type]) -> Result<(Type, Type), String> {
+        let flags = [self.bias, self.lens, self.h0, self.c0, self.peephole];
+        count(inputs, 3 + flags.into_iter().filter(|&flag| flag).count())?;
+        let hidden = self.hidden;
+        if hidden == 0 || hidden > MAX_HIDDEN {
+            return Err(format!("a state of {hidden} elements is not supported; 1 to {MAX_HIDDEN} work"));
+        }
+        let dirs = self.direction.count();
+        if self.given_activations != dirs * self.n_activations {
+            let wanted = dirs * self.n_activations;
+            return Err(format!("has {} activations where {wanted} are needed", self.given_activations));
+        }
+        let x = inputs[0];
+        let [seq, batch, width] = x.shape.as_slice() else {
+            return Err(format!("x has {} axes; [sequence, batch, input] works", x.rank()));
+        };
+        if x.dtype != DType::F32 {
+            return Err(format!("elements are {}; f32 works", x.dtype));
+        }
+        let width = fixed("the input's width", width)?;
+        let at = self.places();
+        let (d, h, b) = (Dim::from(dirs), Dim::from(hidden), batch.clone());
+        let rows = Dim::from(self.gates * hidden);
+        let state = vec![d.clone(), b.clone(), h.clone()];
+        let wants = [
+            ("w", Some(1), vec![d.clone(), rows.clone(), Dim::from(width)]),
+            ("r", Some(2), vec![d.clone(), rows.clone(), h.clone()]),
+            ("the bias", at.bias, vec![d.clone(), rows * Dim::from(2)]),
+            ("the state's start", at.h0, state.clone()),
+            ("the cell's start", at.c0, state.clone()),
+            ("the peephole weights", at.peephole, vec![d.clone(), Dim::from(3 * hidden)]),
+        ];
+        for (what, at, shape) in wants {
+            if let Some(at) = at {
+                is_of(what, inputs[at], DType::F32)?;
+                has_shape(what, inputs[at], &shape)?;
+            }
+        }
+        if let Some(at) = at.lens {
+            is_of("the sequence lengths", inputs[at], DType::I32)?;
+            has_shape("the sequence lengths", inputs[at], std::slice::from_ref(batch))?;
+        }
+        let y = Type { dtype: DType::F32, shape: vec![seq.clone(), d, b, h] };
+        Ok((y, Type { dtype: DType::F32, shape: state }))
+    }
+
+    /// y, the state and the cell at the end, where `update` takes one step of one row of the batch in one direction.
+    pub fn eval(&self, inputs: &[&Tensor], update: &dyn Fn(&mut Step)) -> Result<[Tensor; 3], String> {
+        let types: Vec<Type> = inputs.iter().map(|t| t.ty()).collect();
+        self.infer(&types.iter().collect::<Vec<_>>())?;
+        let (x_shape, h) = (inputs[0].shape(), self.hidden);
+        let (seq, batch, width) = (x_shape[0], x_shape[1], x_shape[2]);
+        let (dirs, rows) = (self.direction.count(), self.gates * h);
+        let at = self.places();
+        let floats = |at: Option<usize>, len: usize| at.map_or(vec![0.0; len], |at| inputs[at].to_f64s());
+        let (x, w, r) = (inputs[0].to_f64s(), inputs[1].to_f64s(), inputs[2].to_f64s());
+        let bias = floats(at.bias, dirs * rows * 2);
+        let peephole = floats(at.peephole, dirs * h * 3);
+        let mut state = floats(at.h0, dirs * batch * h);
+        let mut cell = floats(at.c0, dirs * batch * h);
+        let lens = at.lens.map_or(vec![seq as i64; batch], |at| inputs[at].to_i64s());
+        let mut y = vec![0.0; seq * dirs * batch * h];
+        for (dir, row) in (0..dirs).flat_map(|dir| (0..batch).map(move |row| (dir, row))) {
+            let len = usize::try_from(lens[row]).unwrap_or(0).min(seq);
+            for t in 0..len {
+                let t = if self.direction.is_reverse(dir) { len - 1 - t } else { t };
+                let x = &x[(t * batch + row) * width..][..width];
+                let w = &w[dir * rows * width..][..rows * width];
+                let state = &mut state[(dir * batch + row) * h..][..h];
+                update(&mut Step {
+                    dir,
+                    projected: (0..rows).map(|row| dot(&w[row * width..][..width], x)).collect(),
+                    r: &r[dir * rows * h..][..rows * h],
+                    bias: &bias[dir * rows * 2..][..rows * 2],
+                    peephole: &peephole[dir * h * 3..][..h * 3],
+                    state,
+                    cell: &mut cell[(dir * batch + row) * h..][..h],
+                });
+                y[((t * dirs + dir) * batch + row) * h..][..h].copy_from_slice(state);
+            }
+        }
+        let last = |values: &[f64]| Tensor::from_f64s(DType::F32, vec![dirs, batch, h], values);
+        Ok([Tensor::from_f64s(DType::F32, vec![seq, dirs, batch, h], &y), last(&state), last(&cell)])
+    }
+}
+
+impl Layer {
+    /// One direction's part of a constant operand.
+    fn weights(&self, cx: &Lower, operand: usize, dir: usize, what: &str) -> Result<Vec<f32>, String> {
+        let tensor = cx.tensor(operand).ok_or_else(|| format!("{what} is not a constant; only constants work"))?;
+        let all = tensor.to_f32s();
+        let len = all.len() / self.direction.count();
+        Ok(all[dir * len..][..len].to_vec())
+    }
+
+    /// What is added to the products with w and with r, in one direction; zeros if there is no bias.
+    pub fn biases(&self, cx: &Lower, dir: usize) -> Result<(Vec<f32>, Vec<f32>), String> {
+        let rows = self.gates * self.hidden;
+        let both = match self.places().bias {
+            Some(at) => self.weights(cx, at, dir, "the bias")?,
+            None => vec![0.0; rows * 2],
+        };
+        Ok((both[..rows].to_vec(), both[rows..].to_vec()))
+    }
+
+    /// The product of all of the input with one direction's w, plus `bias`: `[seq * batch][gates * hidden]`.
+    fn project(&self, cx: &mut Lower, dir: usize, bias: &[f32]) -> Result<Operand, String> {
+        let x_shape = cx.ty(0).shape.clone();
+        let (k, n) = (fixed("the input's width", &x_shape[2])?, self.gates * self.hidden);
+        let w = self.weights(cx, 1, dir, "w")?;
+        let m = x_shape[0].clone() * x_shape[1].clone();
+        let mut packed = vec![0.0; pack::panels_len(k, n)];
+        pack::panels(&mut packed, &w, k, n, 1, k);
+        let mut padded = vec![0.0; pack::bias_len(1, n)];
+        pack::bias(&mut padded, bias, 1, n);
+        let out = cx.scratch(DType::F32, m.clone() * Dim::from(n));
+        let product = Product {
+            out: out.clone(),
+            a: cx.input(0),
+            b: cx.weight_f32(&packed),
+            bias: Some(cx.weight_f32(&padded)),
+            m,
+            k,
+            n,
+            a_strides: [Dim::from(k), Dim::from(1)],
+            scratch: cx.scratch(DType::F32, Dim::from(0)),
+            epilogue: Arg::Path("epilogue::Identity".to_string()),
+        };
+        product.call(cx);
+        Ok(out)
+    }
+
+    /// The product with the input in one direction, and the fields that every layer's kernel has for what is left.
+    /// `scratch` is what the kernel needs for one row of the batch.
+    pub fn direction(
+        &self,
+        cx: &mut Lower,
+        dir: usize,
+        bias: &[f32],
+        scratch: usize,
+        clip: Option<f32>,
+    ) -> Result<Vec<(&'static str, Arg)>, String> {
+        let gates = self.project(cx, dir, bias)?;
+        let (hidden, rows) = (self.hidden, self.gates * self.hidden);
+        let mut r = vec![0.0; pack::panels_len(hidden, rows)];
+        pack::panels(&mut r, &self.weights(cx, 2, dir, "r")?, hidden, rows, 1, hidden);
+        let r = cx.weight_f32(&r);
+        let shape = cx.ty(0).shape.clone();
+        let (seq, batch) = (shape[0].clone(), shape[1].clone());
+        let (at, state) = (self.places(), batch.clone() * Dim::from(hidden));
+        let y = cx.wanted(0).then(|| {
+            let y = cx.output(0);
+            let before = state.clone() * Dim::from(dir);
+            y.part(before.clone(), y.len.clone() - before)
+        });
+        let y_h = self.of_direction(cx.output(1), dir);
+        let h0 = at.h0.map(|at| self.of_direction(cx.input(at), dir));
+        let lens = at.lens.map(|at| cx.input(at));
+        let scratch = cx.scratch(DType::F32, batch.clone() * Dim::from(scratch));
+        Ok(vec![
+            ("y", Arg::WriteOpt(y)),
+            ("y_h", Arg::Write(y_h)),
+            ("gates", Arg::Read(gates)),
+            ("r", Arg::Read(r)),
+            ("h0", Arg::ReadOpt(h0)),
+            ("lens", Arg::ReadOpt(lens)),
+            ("scratch", Arg::Write(scratch)),
+            ("seq", Arg::Size(seq)),
+            ("batch", Arg::Size(batch)),
+            ("hidden", Arg::Size(Dim::from(hidden))),
+            ("y_step_stride", Arg::Size(state * Dim::from(self.direction.count()))),
+            ("y_batch_stride", Arg::Size(Dim::from(hidden))),
+            ("reverse", Arg::Bool(self.direction.is_reverse(dir))),
+            ("clip", Arg::FloatOpt(clip.map(f64::from))),
+        ])
+    }
+
+    /// One direction's part of an operand whose outermost axis is the direction.
+    pub fn of_direction(&self, operand: Operand, dir: usize) -> Operand {
+        let dirs = Dim::from(self.direction.count());
+        let len = operand.len.floor_div(&dirs);
+        operand.part(len.clone() * Dim::from(dir), len)
+    }
+
+    /// Multiplications with addition of one run.
+    pub fn macs(&self, inputs: &[&Type]) -> Dim {
+        let shape = &inputs[0].shape;
+        let per_row = Dim::from(self.direction.count() * self.gates * self.hidden) * (shape[2].clone() + Dim::from(self.hidden));
+        shape[0].clone() * shape[1].clone() * per_row
+    }
+}
+
+/// What one step of one row of the batch sees.
+pub struct Step<'a> {
+    /// Which direction.
+    pub dir: usize,
+    /// The input's product with each row of w.
+    pub projected: Vec<f64>,
+    /// Peephole weights: input, output, forget.
+    pub peephole: &'a [f64],
+    /// The state, to be replaced.
+    pub state: &'a mut [f64],
+    /// The cell, to be replaced.
+    pub cell: &'a mut [f64],
+    r: &'a [f64],
+    bias: &'a [f64],
+}
+
+impl Step<'_> {
+    /// The product of `state` with row `row` of r.
+    pub fn recurrent(&self, row: usize, state: &[f64]) -> f64 {
+        dot(&self.r[row * state.len()..][..state.len()], state)
+    }
+
+    /// What is added to the input's product in row `row`.
+    pub fn w_bias(&self, row: usize) -> f64 {
+        self.bias[row]
+    }
+
+    /// What is added to the state's product in row `row`.
+    pub fn r_bias(&self, row: usize) -> f64 {
+        self.bias[self.bias.len() / 2 + row]
+    }
+
+    /// What a gate's activation sees in row `row`, where the state enters as it is.
+    pub fn gate(&self, row: usize) -> f64 {
+        self.projected[row] + self.recurrent(row, self.state) + self.w_bias(row) + self.r_bias(row)
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}

@@ -1,0 +1,267 @@
+//! Resampling along axes.
+
+use super::{Lower, Rules};
+use super::operands::{around, result, exactly, has_axis, is_number};
+use crate::ir::{Dim, Tensor, Type, indices};
+
+/// Resampling along some axes, any layout. One operand; constants decide everything else.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Resize {
+    /// Each resampled axis.
+    pub axes: Vec<ResizeAxis>,
+    /// How positions map to elements.
+    pub mode: ResizeMode,
+    /// ONNX's `coordinate_transformation_mode`.
+    pub coordinates: Coordinates,
+    /// Value outside the operand, for `tf_crop_and_resize`.
+    pub extrapolation: f32,
+}
+
+/// One resampled axis.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ResizeAxis {
+    /// Which axis.
+    pub axis: usize,
+    /// Its size in the result.
+    pub size: Dim,
+    /// Result size over operand size as the model states it; `None` if it follows from the sizes.
+    pub scale: Option<f32>,
+    /// Start and end of the region of interest, for `tf_crop_and_resize`.
+    pub roi: (f32, f32),
+}
+
+/// How positions map to elements.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum ResizeMode {
+    /// The nearest element.
+    Nearest(NearestMode),
+    /// Between two neighbours; `antialias` widens when shrinking.
+    Linear {
+        /// Whether the filter widens when shrinking.
+        antialias: bool,
+    },
+    /// Over four neighbours with Keys' cubic.
+    Cubic {
+        /// Keys' coefficient, -0.75 by default.
+        a: f32,
+        /// Whether neighbours outside weigh nothing.
+        exclude_outside: bool,
+        /// Whether the filter widens when shrinking.
+        antialias: bool,
+    },
+}
+
+/// ONNX's `nearest_mode`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum NearestMode {
+    RoundPreferFloor,
+    RoundPreferCeil,
+    Floor,
+    Ceil,
+}
+
+/// ONNX's `coordinate_transformation_mode`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum Coordinates {
+    HalfPixel,
+    HalfPixelSymmetric,
+    PytorchHalfPixel,
+    AlignCorners,
+    Asymmetric,
+    TfCropAndResize,
+}
+
+impl Rules for Resize {
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>, String> {
+        let [x] = exactly(inputs)?;
+        is_number(x)?;
+        let mut result = x.clone();
+        for (i, axis) in self.axes.iter().enumerate() {
+            has_axis(x, axis.axis)?;
+            if self.axes[..i].iter().any(|other| other.axis == axis.axis) {
+                return Err(format!("axis {} is resampled twice", axis.axis));
+            }
+            if let Some(scale) = axis.scale
+                && !(1e-5..=1e5).contains(&scale)
+            {
+                return Err(format!("a scale of {scale} is not supported; 0.00001 to 100000 work"));
+            }
+            if !(axis.roi.0.is_finite() && axis.roi.1.is_finite()) {
+                return Err("the region of interest is not finite".to_string());
+            }
+            if x.shape[axis.axis].is(0) && !axis.size.is(0) {
+                return Err(format!("axis {} of {x} is empty and has nothing to resample", axis.axis));
+            }
+            result.shape[axis.axis] = axis.size.clone();
+        }
+        Ok(vec![result])
+    }
+
+    fn eval(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, String> {
+        let (dtype, dims) = result(self, inputs)?;
+        let mut values = inputs[0].to_f64s();
+        let mut shape = inputs[0].shape().to_vec();
+        // One axis after the other; what falls outside along any axis is replaced at the end.
+        let mut outside = Vec::new();
+        for axis in &self.axes {
+            let size = dims[axis.axis];
+            let taps: Vec<_> = (0..size).map(|at| self.taps(axis, at, shape[axis.axis], size)).collect();
+            let [outer, len, inner] = around(&shape, axis.axis);
+            let mut next = vec![0.0; outer * size * inner];
+            for (at, value) in next.iter_mut().enumerate() {
+                let (o, i) = (at / (size * inner), at % inner);
+                let taps = taps[at / inner % size].iter().flatten();
+                *value = taps.map(|&(from, weight)| weight * values[(o * len + from) * inner + i]).sum();
+            }
+            values = next;
+            shape[axis.axis] = size;
+            outside.push((axis.axis, taps.iter().map(Option::is_none).collect::<Vec<bool>>()));
+        }
+        for (value, index) in values.iter_mut().zip(indices(&dims)) {
+            if outside.iter().any(|(axis, outside)| outside[index[*axis]]) {
+                *value = f64::from(self.extrapolation);
+            }
+        }
+        Ok(vec![Tensor::from_f64s(dtype, dims, &values)])
+    }
+
+    fn dims_mut(&mut self) -> Vec<&mut Dim> {
+        self.axes.iter_mut().map(|axis| &mut axis.size).collect()
+    }
+
+    fn lower(&self, cx: &mut Lower) -> Result<(), String> {
+        let _ = cx;
+        Err("has no kernel yet".into())
+    }
+}
+
+impl Resize {
+    /// The elements that make element `at` of a resampled axis, with their weights; `None` outside the operand.
+    fn taps(&self, axis: &ResizeAxis, at: usize, len: usize, size: usize) -> Option<Vec<(usize, f64)>> {
+        let scale = axis.scale.map_or(size as f64 / len as f64, f64::from);
+        let x = self.coordinates.position(at as f64, len as f64, size, scale, axis.roi);
+        let most = len as i64 - 1;
+        if self.coordinates == Coordinates::TfCropAndResize && !(0.0..=most as f64).contains(&x) {
+            return None;
+        }
+        let (antialias, reach, exclude) = match self.mode {
+            ResizeMode::Nearest(mode) => return Some(vec![((mode.round(x) as i64).clamp(0, most) as usize, 1.0)]),
+            ResizeMode::Linear { antialias } => (antialias, 1.0, false),
+            ResizeMode::Cubic { exclude_outside, antialias, .. } => (antialias, 2.0, exclude_outside),
+        };
+        // Shrinking widens the filter, so that every element counts.
+        let narrow = if antialias { scale.min(1.0) } else { 1.0 };
+        let span = reach / narrow;
+        let mut taps: Vec<(i64, f64)> = ((x - span).floor() as i64..=(x + span).ceil() as i64)
+            .map(|i| (i, self.mode.weight((i as f64 - x) * narrow)))
+            .filter(|&(i, weight)| weight != 0.0 && (!exclude || (0..=most).contains(&i)))
+            .collect();
+        let sum: f64 = taps.iter().map(|(_, weight)| weight).sum();
+        taps.iter_mut().for_each(|(_, weight)| *weight /= sum);
+        Some(taps.into_iter().map(|(i, weight)| (i.clamp(0, most) as usize, weight)).collect())
+    }
+}
+
+impl ResizeMode {
+    /// The filter's weight at a distance.
+    fn weight(self, distance: f64) -> f64 {
+        let d = distance.abs();
+        match self {
+            ResizeMode::Nearest(_) => 1.0,
+            ResizeMode::Linear { .. } => (1.0 - d).max(0.0),
+            ResizeMode::Cubic { a, .. } => {
+                let a = f64::from(a);
+                match d {
+                    d if d <= 1.0 => ((a + 2.0) * d - (a + 3.0)) * d * d + 1.0,
+                    d if d < 2.0 => ((a * d - 5.0 * a) * d + 8.0 * a) * d - 4.0 * a,
+                    _ => 0.0,
+                }
+            }
+        }
+    }
+}
+
+impl NearestMode {
+    fn round(self, x: f64) -> f64 {
+        match self {
+            NearestMode::RoundPreferFloor => (x - 0.5).ceil(),
+            NearestMode::RoundPreferCeil => (x + 0.5).floor(),
+            NearestMode::Floor => x.floor(),
+            NearestMode::Ceil => x.ceil(),
+        }
+    }
+}
+
+impl Coordinates {
+    /// Where element `at` of an axis of `size` elements lies on the operand's axis of `len`.
+    fn position(self, at: f64, len: f64, size: usize, scale: f64, roi: (f32, f32)) -> f64 {
+        let exact = scale * len;
+        let last = len - 1.0;
+        match self {
+            Coordinates::HalfPixel => (at + 0.5) / scale - 0.5,
+            Coordinates::HalfPixelSymmetric => len / 2.0 * (1.0 - size as f64 / exact) + (at + 0.5) / scale - 0.5,
+            Coordinates::PytorchHalfPixel => if size > 1 { (at + 0.5) / scale - 0.5 } else { 0.0 },
+            Coordinates::AlignCorners => if size > 1 && exact != 1.0 { at * last / (exact - 1.0) } else { 0.0 },
+            Coordinates::Asymmetric => at / scale,
+            Coordinates::TfCropAndResize => {
+                let (start, end) = (f64::from(roi.0), f64::from(roi.1));
+                match size {
+                    0 | 1 => 0.5 * (start + end) * last,
+                    _ => start * last + at * (end - start) * last / (size as f64 - 1.0),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::DType;
+
+    fn resize(mode: ResizeMode, coordinates: Coordinates, size: usize, scale: Option<f32>) -> Resize {
+        let axis = ResizeAxis { axis: 0, size: Dim::from(size), scale, roi: (0.0, 1.0) };
+        Resize { axes: vec![axis], mode, coordinates, extrapolation: 9.0 }
+    }
+
+    fn run(op: &Resize) -> Vec<f64> {
+        let x = Tensor::from_f64s(DType::F64, vec![4], &[1.0, 2.0, 3.0, 4.0]);
+        op.eval(&[&x]).unwrap()[0].to_f64s()
+    }
+
+    const LINEAR: ResizeMode = ResizeMode::Linear { antialias: false };
+
+    #[test]
+    fn linear_agrees_with_the_specification() {
+        assert_eq!(run(&resize(LINEAR, Coordinates::HalfPixel, 8, None)), [1.0, 1.25, 1.75, 2.25, 2.75, 3.25, 3.75, 4.0]);
+        let aligned = run(&resize(LINEAR, Coordinates::AlignCorners, 2, Some(0.6)));
+        assert!((aligned[1] - 3.142857).abs() < 1e-5, "{aligned:?}");
+        assert_eq!(run(&resize(LINEAR, Coordinates::PytorchHalfPixel, 1, None)), [1.0]);
+    }
+
+    #[test]
+    fn cubic_and_antialias_agree_with_the_specification() {
+        let cubic = ResizeMode::Cubic { a: -0.75, exclude_outside: false, antialias: false };
+        let out = run(&resize(cubic, Coordinates::HalfPixel, 8, Some(2.0)));
+        assert!((out[0] - 0.894531).abs() < 1e-6 && (out[3] - 2.238281).abs() < 1.0, "{out:?}");
+        let out = run(&resize(ResizeMode::Linear { antialias: true }, Coordinates::HalfPixel, 2, Some(0.5)));
+        assert!((out[0] - 1.625).abs() < 1e-9 && (out[1] - 3.375).abs() < 1e-9, "{out:?}");
+    }
+
+    #[test]
+    fn nearest_rounds_as_asked() {
+        let near = |mode| run(&resize(ResizeMode::Nearest(mode), Coordinates::Asymmetric, 8, None));
+        assert_eq!(near(NearestMode::Floor), [1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 4.0]);
+        assert_eq!(near(NearestMode::RoundPreferFloor), near(NearestMode::Floor));
+        assert_eq!(near(NearestMode::Ceil), [1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 4.0, 4.0]);
+    }
+
+    #[test]
+    fn cropping_fills_what_lies_outside() {
+        let mut op = resize(LINEAR, Coordinates::TfCropAndResize, 3, None);
+        op.axes[0].roi = (0.0, 2.0);
+        assert_eq!(run(&op), [1.0, 4.0, 9.0]);
+    }
+}

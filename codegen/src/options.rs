@@ -1,0 +1,149 @@
+//! Every option, once: the doors parse their own spelling of these and nothing else.
+
+use std::collections::BTreeMap;
+
+pub use crate::front::DimChoice;
+
+/// What the user may choose. The default suits most models with fixed shapes.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Name of the generated type and module; the file's stem by default.
+    pub name: Option<String>,
+    /// Sizes of symbolic axes: by symbol, or by `input:axis` where the model has no name for it. Axes not named here stay free.
+    pub dims: BTreeMap<String, DimChoice>,
+    /// Inputs that become constants, their elements in row-major order; a single number fills any shape.
+    pub pins: BTreeMap<String, Vec<f64>>,
+    /// Instruction sets to generate for, each with its own copy of every kernel used; all that the target may have if empty.
+    pub isa: Vec<IsaChoice>,
+    /// Whether the application has `std`. Without it the working memory is inside the struct and sizes must be fixed or bounded.
+    pub std: bool,
+    /// Where the kernels' source stands.
+    pub kernels: Kernels,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            name: None,
+            dims: BTreeMap::new(),
+            pins: BTreeMap::new(),
+            isa: Vec::new(),
+            std: true,
+            kernels: Kernels::Embedded,
+        }
+    }
+}
+
+/// An instruction set code is generated for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum IsaChoice {
+    /// Plain Rust; any target.
+    Scalar,
+    /// x86-64 with AVX2 and FMA.
+    Avx2,
+    /// x86-64 with AVX-512 F, BW, DQ and VL.
+    Avx512,
+    /// AArch64.
+    Neon,
+    /// WebAssembly with simd128.
+    Wasm128,
+}
+
+/// Where the kernels' source stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Kernels {
+    /// Inside the generated module: only the files the model reaches.
+    Embedded,
+    /// In a module of the application, at this path, shared by several models; see `kiln kernels`.
+    Shared(String),
+}
+
+impl Options {
+    /// Sets an option by its name, as macro and command line spell it.
+    ///
+    /// | key | value |
+    /// |---|---|
+    /// | `name` | an identifier |
+    /// | `dim` | `symbol=8`, or `symbol<=8` for a bound |
+    /// | `pin` | `input=16000` or `input=1,2,3` |
+    /// | `isa` | `scalar`, `avx2`, `avx512`, `neon`, `wasm128`, several joined by commas, or `all` |
+    /// | `std` | `true` or `false` |
+    /// | `kernels` | `embedded`, or the path of a module that has them |
+    ///
+    /// # Errors
+    /// If there is no such option, or the value is not of its form; the text says what would be.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        match key {
+            "name" => self.name = Some(value.to_string()),
+            "dim" => {
+                let (symbol, choice) = parse_dim(value)?;
+                self.dims.insert(symbol, choice);
+            }
+            "pin" => {
+                let (input, elements) = parse_pin(value)?;
+                self.pins.insert(input, elements);
+            }
+            "isa" if value == "all" => self.isa.clear(),
+            "isa" => self.isa = value.split(',').map(|isa| parse_isa(isa.trim())).collect::<Result<_, _>>()?,
+            "std" => self.std = value.parse().map_err(|_| format!("`{value}` is neither true nor false"))?,
+            "kernels" if value == "embedded" => self.kernels = Kernels::Embedded,
+            "kernels" => self.kernels = Kernels::Shared(value.to_string()),
+            _ => return Err(format!("there is no option `{key}`; there are name, dim, pin, isa, std and kernels")),
+        }
+        Ok(())
+    }
+}
+
+fn parse_dim(text: &str) -> Result<(String, DimChoice), String> {
+    let form = || format!("`{text}` is not of the form `symbol=8` or `symbol<=8`");
+    let (symbol, size) = text.split_once('=').ok_or_else(form)?;
+    let size = size.trim().parse::<i64>().ok().filter(|&size| size >= 0).ok_or_else(form)?;
+    Ok(match symbol.strip_suffix('<') {
+        Some(symbol) => (symbol.trim().to_string(), DimChoice::Bounded(size)),
+        None => (symbol.trim().to_string(), DimChoice::Fixed(size)),
+    })
+}
+
+fn parse_pin(text: &str) -> Result<(String, Vec<f64>), String> {
+    let form = || format!("`{text}` is not of the form `input=16000` or `input=1,2,3`");
+    let (input, elements) = text.rsplit_once('=').ok_or_else(form)?;
+    let number = |element: &str| match element.trim() {
+        "true" => Some(1.0),
+        "false" => Some(0.0),
+        number => number.parse().ok(),
+    };
+    let elements = elements.split(',').map(number).collect::<Option<Vec<f64>>>().ok_or_else(form)?;
+    Ok((input.trim().to_string(), elements))
+}
+
+fn parse_isa(text: &str) -> Result<IsaChoice, String> {
+    Ok(match text {
+        "scalar" => IsaChoice::Scalar,
+        "avx2" => IsaChoice::Avx2,
+        "avx512" => IsaChoice::Avx512,
+        "neon" => IsaChoice::Neon,
+        "wasm128" => IsaChoice::Wasm128,
+        _ => return Err(format!("`{text}` is no instruction set; there are scalar, avx2, avx512, neon and wasm128")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_set_by_name() {
+        let mut options = Options::default();
+        options.set("dim", "batch=4").unwrap();
+        options.set("dim", "image:2 <= 640").unwrap();
+        options.set("pin", "sr=16000").unwrap();
+        options.set("isa", "avx2, scalar").unwrap();
+        assert!(matches!(options.dims["batch"], DimChoice::Fixed(4)));
+        assert!(matches!(options.dims["image:2"], DimChoice::Bounded(640)));
+        assert_eq!(options.pins["sr"], [16000.0]);
+        assert_eq!(options.isa, [IsaChoice::Avx2, IsaChoice::Scalar]);
+        assert!(options.set("dim", "batch").unwrap_err().contains("symbol=8"));
+        assert!(options.set("isa", "mmx").unwrap_err().contains("avx512"));
+        assert!(options.set("nmae", "x").unwrap_err().contains("name"));
+    }
+}

@@ -1,0 +1,231 @@
+//! The passes, in order. Each takes a graph and gives a better one; the contract is checked between them in debug builds.
+
+mod eliminate_transposes;
+mod fuse_affine;
+mod fuse_epilogues;
+mod fuse_maps;
+mod materialise_outputs;
+mod merge_duplicates;
+mod remove_dead;
+mod rewrite;
+
+use crate::ir::Graph;
+
+type Pass = fn(&Graph) -> Result<Graph, String>;
+
+/// Name and function of each pass, in the order they run.
+const PASSES: &[(&str, Pass)] = &[
+    ("remove_dead", remove_dead::remove_dead),
+    ("merge_duplicates", merge_duplicates::merge_duplicates),
+    // First of the fusions: convolutions and what follows them meet only once the transposes between them are gone.
+    ("eliminate_transposes", eliminate_transposes::eliminate_transposes),
+    // Before fuse_maps: a batch normalisation that has met its activation is no longer affine.
+    ("fuse_affine", fuse_affine::fuse_affine),
+    ("fuse_maps", fuse_maps::fuse_maps),
+    // After fuse_maps: one expression goes into the epilogue, not the first of a chain.
+    ("fuse_epilogues", fuse_epilogues::fuse_epilogues),
+    ("merge_duplicates", merge_duplicates::merge_duplicates),
+    ("remove_dead", remove_dead::remove_dead),
+    // Last: it makes copies that any other pass would take away again.
+    ("materialise_outputs", materialise_outputs::materialise_outputs),
+];
+
+/// Runs all passes; an error is a bug in one of them, and names it.
+pub fn run(graph: &mut Graph) -> Result<(), String> {
+    verify(graph, "the front end")?;
+    for (name, pass) in PASSES {
+        *graph = pass(graph).map_err(|message| format!("pass {name}: {message}; this is a bug in kiln"))?;
+        verify(graph, name)?;
+    }
+    Ok(())
+}
+
+fn verify(graph: &Graph, after: &str) -> Result<(), String> {
+    if cfg!(debug_assertions) {
+        graph.verify().map_err(|message| format!("after {after}: {message}; this is a bug in kiln"))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    //! Every pass keeps what a graph computes: checked against the interpreter on graphs that give each pass something to do.
+
+    use super::*;
+    use crate::eval::eval;
+    use crate::ir::{Bounds, DType, Tensor, Type, ValueId};
+    use crate::ops::conv::Conv;
+    use crate::ops::map::{Binary, Map, Unary};
+    use crate::ops::matmul::MatMul;
+    use crate::ops::reduce::{Reduce, ReduceKind};
+    use crate::ops::transpose::Transpose;
+    use crate::ops::{Op, concat::Concat};
+    use std::collections::BTreeMap;
+
+    fn numbers(n: usize, seed: u64) -> Vec<f64> {
+        let mut state = seed * 2 + 1;
+        (0..n)
+            .map(|_| {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                f64::from((state >> 40) as f32 / (1 << 24) as f32 - 0.5)
+            })
+            .collect()
+    }
+
+    fn tensor(shape: &[usize], seed: u64) -> Tensor {
+        Tensor::from_f64s(DType::F32, shape.to_vec(), &numbers(shape.iter().product(), seed))
+    }
+
+    fn unary(op: Unary) -> Map {
+        let mut map = Map::of(&[DType::F32]);
+        let result = map.unary(op, 0);
+        map.finish(result)
+    }
+
+    fn binary(op: Binary) -> Map {
+        let mut map = Map::of(&[DType::F32, DType::F32]);
+        let result = map.binary(op, 0, 1);
+        map.finish(result)
+    }
+
+    fn relu() -> Map {
+        let mut map = Map::of(&[DType::F32]);
+        let zero = map.number(0.0, DType::F32);
+        let result = map.binary(Binary::Max, 0, zero);
+        map.finish(result)
+    }
+
+    struct Builder(Graph);
+
+    impl Builder {
+        fn new() -> Builder {
+            Builder(Graph::new("test", Bounds::new()))
+        }
+        fn input(&mut self, name: &str, shape: &[usize]) -> ValueId {
+            self.0.add_input(name, Type::new(DType::F32, shape.iter().copied()))
+        }
+        fn constant(&mut self, shape: &[usize], seed: u64) -> ValueId {
+            self.0.add_const("constant", tensor(shape, seed))
+        }
+        fn node(&mut self, op: impl Into<Op>, inputs: &[ValueId]) -> ValueId {
+            let name = format!("node{}", self.0.nodes().len());
+            self.0.add_node1(&name, op, inputs).unwrap()
+        }
+        fn transpose(&mut self, x: ValueId, perm: &[usize]) -> ValueId {
+            self.node(Transpose { perm: perm.to_vec() }, &[x])
+        }
+        fn conv(&mut self, x: ValueId, c_in: usize, c_out: usize, seed: u64) -> ValueId {
+            let w = self.constant(&[c_out, c_in, 3, 3], seed);
+            let x = self.transpose(x, &[0, 2, 3, 1]);
+            let conv = Conv {
+                stride: vec![1, 1],
+                dilation: vec![1, 1],
+                pads: vec![(1, 1), (1, 1)],
+                groups: 1,
+                bias: false,
+                epilogue: None,
+            };
+            let y = self.node(conv, &[x, w]);
+            self.transpose(y, &[0, 3, 1, 2])
+        }
+        /// The graph with `outputs`, its passes run, checked against itself before them.
+        fn check(mut self, outputs: &[ValueId]) -> Graph {
+            self.0.outputs = outputs.iter().enumerate().map(|(i, &id)| (format!("out{i}"), id)).collect();
+            let mut after = self.0.clone();
+            run(&mut after).unwrap();
+            let inputs: BTreeMap<String, Tensor> = self.0.inputs.iter().enumerate().map(|(i, &id)| {
+                (self.0.value(id).name.clone(), tensor(&self.0.ty(id).dims().unwrap(), 100 + i as u64))
+            }).collect();
+            let (want, got) = (eval(&self.0, &inputs).unwrap(), eval(&after, &inputs).unwrap());
+            assert_eq!(want.len(), outputs.len());
+            for (name, want) in &want {
+                assert_eq!(got[name].shape(), want.shape());
+                for (g, w) in got[name].to_f64s().iter().zip(want.to_f64s()) {
+                    assert!((g - w).abs() <= 1e-5 * w.abs().max(1.0), "{name}: {g} against {w}\n{after}");
+                }
+            }
+            after
+        }
+    }
+
+    fn count(graph: &Graph, name: &str) -> usize {
+        graph.nodes().iter().filter(|node| node.op.name() == name).count()
+    }
+
+    #[test]
+    fn a_residual_block_becomes_convolutions_with_epilogues() {
+        let mut b = Builder::new();
+        let x = b.input("x", &[1, 4, 6, 5]);
+        let scale = b.constant(&[4, 1, 1], 7);
+        let first = b.conv(x, 4, 4, 1);
+        let scaled = b.node(binary(Binary::Mul), &[first, scale]);
+        let active = b.node(relu(), &[scaled]);
+        let second = b.conv(active, 4, 4, 2);
+        let sum = b.node(binary(Binary::Add), &[second, x]);
+        let out = b.node(relu(), &[sum]);
+        let after = b.check(&[out]);
+        assert_eq!(count(&after, "Conv"), 2);
+        assert_eq!(count(&after, "Map"), 0, "{after}");
+        // Into channels-last and out of it again.
+        assert_eq!(count(&after, "Transpose"), 2, "{after}");
+    }
+
+    #[test]
+    fn squeeze_and_excite_needs_no_transposes_inside() {
+        let mut b = Builder::new();
+        let x = b.input("x", &[1, 4, 6, 6]);
+        let features = b.conv(x, 4, 8, 1);
+        let pooled = b.node(Reduce { kind: ReduceKind::Mean, axes: vec![2, 3], keep: true }, &[features]);
+        let gate = b.conv(pooled, 8, 8, 2);
+        let gate = b.node(unary(Unary::Sigmoid), &[gate]);
+        let scaled = b.node(binary(Binary::Mul), &[features, gate]);
+        let joined = b.node(Concat { axis: 1 }, &[scaled, features]);
+        let after = b.check(&[joined]);
+        assert_eq!(count(&after, "Transpose"), 2, "{after}");
+    }
+
+    #[test]
+    fn swapped_operands_of_a_product_are_read_as_they_are() {
+        let mut b = Builder::new();
+        let (q, k) = (b.input("q", &[2, 3, 5, 4]), b.input("k", &[2, 5, 3, 4]));
+        let k = b.transpose(k, &[0, 2, 3, 1]);
+        let scores = b.node(MatMul::default(), &[q, k]);
+        let bias = b.constant(&[5], 3);
+        let out = b.node(binary(Binary::Add), &[scores, bias]);
+        b.check(&[out, scores]);
+        let mut b = Builder::new();
+        let (q, k) = (b.input("q", &[3, 5, 4]), b.input("k", &[3, 6, 4]));
+        let k = b.transpose(k, &[0, 2, 1]);
+        let out = b.node(MatMul::default(), &[q, k]);
+        let after = b.check(&[out]);
+        assert_eq!(count(&after, "Transpose"), 0, "{after}");
+    }
+
+    #[test]
+    fn outputs_are_always_written() {
+        let mut b = Builder::new();
+        let x = b.input("x", &[2, 3]);
+        let c = b.constant(&[2], 5);
+        b.check(&[x, c, x]);
+    }
+
+    #[test]
+    fn a_shared_value_is_computed_once() {
+        let mut b = Builder::new();
+        let x = b.input("x", &[2, 3]);
+        let (one, two) = (b.node(unary(Unary::Exp), &[x]), b.node(unary(Unary::Exp), &[x]));
+        let sum = b.node(binary(Binary::Add), &[one, two]);
+        let after = b.check(&[sum, one]);
+        assert_eq!(count(&after, "Map"), 2, "{after}");
+    }
+
+    #[test]
+    fn reductions_of_transposed_values_keep_their_axes() {
+        let mut b = Builder::new();
+        let x = b.input("x", &[2, 3, 4, 5]);
+        let t = b.transpose(x, &[2, 0, 3, 1]);
+        let sum = b.node(Reduce { kind: ReduceKind::Sum, axes: vec![1, 2], keep: false }, &[t]);
+        let max = b.node(Reduce { kind: ReduceKind::Max, axes: vec![0], keep: true }, &[t]);
+        b.check(&[sum, max]);
+    }
+}

@@ -1,0 +1,209 @@
+//! What emission needs and nothing more: the model's signature, its steps, its memory and its weights.
+
+use crate::ir::{Bounds, DType, Dim, Shape};
+use crate::ops::map::Map;
+use std::collections::BTreeSet;
+
+/// A model ready to be written out.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The model's name, as the user wrote it.
+    pub name: String,
+    /// What the caller gives.
+    pub inputs: Vec<Port>,
+    /// What the caller gets.
+    pub outputs: Vec<Port>,
+    /// Names of the sizes the caller chooses, in order.
+    pub symbols: Vec<String>,
+    /// Upper bounds of those that have one.
+    pub bounds: Bounds,
+    /// Calls in the order they run.
+    pub steps: Vec<Step>,
+    /// Generated functions that steps name.
+    pub funcs: Vec<Func>,
+    /// Where buffers lie.
+    pub arena: ArenaPlan,
+    /// Constants, packed, aligned, each once.
+    pub blob: Vec<u8>,
+    /// Multiplications with addition of one run, contractions only.
+    pub macs: Dim,
+}
+
+/// A value the caller gives or gets.
+#[derive(Clone, Debug)]
+pub struct Port {
+    /// The model's name for it.
+    pub name: String,
+    /// Element type.
+    pub dtype: DType,
+    /// Sizes along each axis.
+    pub shape: Shape,
+    /// Where it lies.
+    pub operand: Operand,
+}
+
+/// Index of a buffer in [`ArenaPlan::buffers`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct BufferId(pub usize);
+
+/// Where an operand lies.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Place {
+    /// In the caller's input of that index.
+    Input(usize),
+    /// In the blob, at that byte.
+    Weight(usize),
+    /// In the arena.
+    Buffer(BufferId),
+}
+
+/// A dense run of elements that a step reads or writes.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Operand {
+    /// Where it lies.
+    pub place: Place,
+    /// Element type.
+    pub dtype: DType,
+    /// Elements of the place that stand before it.
+    pub offset: Dim,
+    /// Number of elements.
+    pub len: Dim,
+}
+
+impl Operand {
+    /// A run of `len` elements that starts `offset` elements into this one.
+    pub fn part(&self, offset: Dim, len: Dim) -> Operand {
+        Operand { offset: self.offset.clone() + offset, len, ..self.clone() }
+    }
+}
+
+/// One kernel call.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The node it serves, by the model's name.
+    pub node: String,
+    /// What the node does, in a word.
+    pub op: &'static str,
+    /// Kernel file.
+    pub module: &'static str,
+    /// Task in that file.
+    pub task: &'static str,
+    /// The task's fields.
+    pub fields: Vec<(&'static str, Arg)>,
+    /// Multiplications with addition it does.
+    pub macs: Dim,
+}
+
+/// The value of a task's field.
+#[derive(Clone, Debug)]
+pub enum Arg {
+    /// `&[T]`
+    Read(Operand),
+    /// `&mut [T]`
+    Write(Operand),
+    /// `Option<&[T]>`
+    ReadOpt(Option<Operand>),
+    /// `Option<&mut [T]>`
+    WriteOpt(Option<Operand>),
+    /// `[&[T]; N]`
+    Reads(Vec<Operand>),
+    /// `[Option<&[T]>; N]`
+    ReadOpts(Vec<Option<Operand>>),
+    /// `usize`
+    Size(Dim),
+    /// `[usize; N]`
+    Sizes(Vec<Dim>),
+    /// `&[usize]`
+    SizeSlice(Vec<Dim>),
+    /// `[[usize; R]; N]`
+    Table(Vec<Vec<Dim>>),
+    /// `isize` or `i64`
+    Signed(Dim),
+    /// `[isize; N]`
+    Signeds(Vec<Dim>),
+    /// `f32` or `f64`
+    Float(f64),
+    /// `f32`, one over a size
+    Reciprocal(Dim),
+    /// `Option<f32>`
+    FloatOpt(Option<f64>),
+    /// A number of the element type given.
+    Number(f64, DType),
+    /// `bool`
+    Bool(bool),
+    /// A unit value of the kernel's file or a sibling, as `file::Name`.
+    Path(String),
+    /// A struct of the kernel's file or a sibling, as `file::Name`.
+    Struct(&'static str, Vec<(&'static str, Arg)>),
+    /// A generated function and the operands it captures.
+    Func(FuncId, Vec<Operand>),
+    /// A generated epilogue, and its captured operands with their row and column strides.
+    Epilogue(FuncId, Vec<(Operand, Dim, Dim)>),
+}
+
+/// Index of a generated function in [`Plan::funcs`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct FuncId(pub usize);
+
+/// A function generated from an elementwise expression.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Func {
+    /// `map::MapF32` where the expression is of `f32`, `map::MapAny` otherwise.
+    Map(Map),
+    /// `epilogue::Epilogue`: operand 0 is the accumulator. For each other operand, how it lies under the result: whether it
+    /// varies along rows, and along columns.
+    Epilogue(Map, Vec<(bool, bool)>),
+}
+
+/// The arena's layout.
+#[derive(Clone, Debug, Default)]
+pub struct ArenaPlan {
+    /// Bytes of each buffer, and where it starts.
+    pub buffers: Vec<Buffer>,
+    /// Bytes in all: a number, or a sum over symbols without a bound.
+    pub bytes: Dim,
+}
+
+/// One buffer of the arena.
+#[derive(Clone, Debug)]
+pub struct Buffer {
+    /// Bytes it holds.
+    pub bytes: Dim,
+    /// Byte it starts at, a multiple of 64.
+    pub offset: Dim,
+    /// First step that writes it and last that reads it.
+    pub live: (usize, usize),
+}
+
+impl Step {
+    /// Every operand the step reads or writes, writes flagged.
+    pub fn operands(&self) -> Vec<(&Operand, bool)> {
+        fn collect<'a>(arg: &'a Arg, found: &mut Vec<(&'a Operand, bool)>) {
+            match arg {
+                Arg::Read(o) | Arg::ReadOpt(Some(o)) => found.push((o, false)),
+                Arg::Write(o) | Arg::WriteOpt(Some(o)) => found.push((o, true)),
+                Arg::ReadOpts(list) => found.extend(list.iter().flatten().map(|o| (o, false))),
+                Arg::Reads(list) => found.extend(list.iter().map(|o| (o, false))),
+                Arg::Func(_, list) => found.extend(list.iter().map(|o| (o, false))),
+                Arg::Epilogue(_, list) => found.extend(list.iter().map(|(o, ..)| (o, false))),
+                Arg::Struct(_, fields) => fields.iter().for_each(|(_, arg)| collect(arg, found)),
+                _ => {}
+            }
+        }
+        let mut found = Vec::new();
+        self.fields.iter().for_each(|(_, arg)| collect(arg, &mut found));
+        found
+    }
+}
+
+impl Plan {
+    /// Kernel files the steps call, generated functions not counted.
+    pub fn modules(&self) -> BTreeSet<&'static str> {
+        self.steps.iter().map(|step| step.module).collect()
+    }
+
+    /// Whether any size is chosen at run time.
+    pub fn is_dynamic(&self) -> bool {
+        !self.symbols.is_empty()
+    }
+}

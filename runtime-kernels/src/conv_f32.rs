@@ -1,0 +1,403 @@
+//! Channels-last f32 convolution in one to three spatial dimensions, as an implicit matrix product.
+//!
+//! The rows of the product are output pixels. Those of a strip lie in one output row, so the input windows behind them
+//! are a constant stride apart and the tile reads them in place: there is no im2col. Where windows reach into the
+//! padding, the input of a block of output pixels is first copied, once, to a band with the zeros written out.
+
+use super::epilogue::Epilogue;
+use super::matmul_f32::blocks;
+use super::simd::{Simd, Task};
+use super::tile_f32::{PANEL, Product, Window, tile_rows};
+use super::window::volume;
+
+/// The sizes of a convolution; spatial dimensions are `[depth, height, width]`, those a model lacks are 1.
+#[derive(Clone, Copy, Debug)]
+pub struct ConvShape {
+    /// Images.
+    pub batch: usize,
+    /// Spatial size of the input.
+    pub input: [usize; 3],
+    /// Spatial size of the output.
+    pub output: [usize; 3],
+    /// Taps.
+    pub kernel: [usize; 3],
+    /// Input pixels from output pixel to output pixel (for a transposed convolution, the other way round).
+    pub stride: [usize; 3],
+    /// Pixels from tap to tap.
+    pub dilation: [usize; 3],
+    /// Leading padding; what the output's size asks for beyond the input's end is zero too.
+    pub pad: [usize; 3],
+    /// Groups of channels that do not mix.
+    pub groups: usize,
+    /// Input channels of a group.
+    pub c_in: usize,
+    /// Output channels of a group.
+    pub c_out: usize,
+}
+
+/// `out = epilogue(conv(x, w) + bias)`, with `w` packed by `pack::conv`.
+///
+/// The epilogue's rows are output pixels, its columns output channels over all groups.
+pub struct Conv<'a, E> {
+    /// `[batch][output][groups * c_out]`
+    pub out: &'a mut [f32],
+    /// `[batch][input][groups * c_in]`
+    pub x: &'a [f32],
+    /// `[group][panel][kd * kh * kw * c_in][16]`
+    pub w: &'a [f32],
+    /// `[group][c_out rounded up to 16]`
+    pub bias: Option<&'a [f32]>,
+    /// [`conv_scratch_len`] floats.
+    pub scratch: &'a mut [f32],
+    /// The sizes.
+    pub shape: ConvShape,
+    /// Applied to every element.
+    pub epilogue: E,
+}
+
+/// Floats of scratch a [`Conv`] needs on any instruction set: none without padding.
+pub const fn conv_scratch_len(shape: ConvShape) -> usize {
+    let walk = Walk::of_conv(&shape);
+    if walk.stays_inside() { 0 } else { walk.band_len(walk.block(shape.c_in, shape.c_out), shape.c_in) }
+}
+
+impl<E: Epilogue> Task for Conv<'_, E> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { out, x, w, bias, scratch, shape, epilogue } = self;
+        let walk = Walk::of_conv(&shape);
+        let columns = shape.c_out.div_ceil(PANEL) * PANEL;
+        let w_len = walk.taps() * shape.c_in * columns;
+        for group in 0..shape.groups {
+            let correlation = Correlation {
+                batch: shape.batch,
+                input: shape.input,
+                walk,
+                output: shape.output,
+                out_first: [0; 3],
+                out_step: [1; 3],
+                groups: shape.groups,
+                group,
+                c_in: shape.c_in,
+                c_out: shape.c_out,
+                epilogue,
+            };
+            let bias = bias.map(|bias| &bias[group * columns..][..columns]);
+            correlation.run(s, out, x, &w[group * w_len..][..w_len], bias, scratch);
+        }
+    }
+}
+
+/// How output pixels and taps walk over the input: pixel `o`, tap `t` reads `o * stride + t * dilation - pad`.
+#[derive(Clone, Copy)]
+pub(super) struct Walk {
+    /// Size of the input.
+    pub input: [usize; 3],
+    /// Output pixels.
+    pub pixels: [usize; 3],
+    /// Taps.
+    pub kernel: [usize; 3],
+    /// Input pixels per output pixel.
+    pub stride: [usize; 3],
+    /// Input pixels per tap.
+    pub dilation: [usize; 3],
+    /// Leading padding, negative where the first window starts inside the input.
+    pub pad: [isize; 3],
+}
+
+impl Walk {
+    /// That of an ordinary convolution.
+    pub const fn of_conv(shape: &ConvShape) -> Self {
+        let pad = [shape.pad[0] as isize, shape.pad[1] as isize, shape.pad[2] as isize];
+        let (pixels, kernel) = (shape.output, shape.kernel);
+        Self { input: shape.input, pixels, kernel, stride: shape.stride, dilation: shape.dilation, pad }
+    }
+
+    /// Taps of the kernel.
+    pub const fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1] * self.kernel[2]
+    }
+
+    /// Input pixels that `pixels` output pixels see along a dimension.
+    const fn extent(&self, dim: usize, pixels: usize) -> usize {
+        if pixels == 0 || self.kernel[dim] == 0 {
+            return 0;
+        }
+        (pixels - 1) * self.stride[dim] + (self.kernel[dim] - 1) * self.dilation[dim] + 1
+    }
+
+    /// Whether the windows of a block of output pixels lie within the input.
+    const fn block_stays_inside(&self, first: [usize; 3], pixels: [usize; 3]) -> bool {
+        let mut dim = 0;
+        while dim < 3 {
+            let from = (first[dim] * self.stride[dim]) as isize - self.pad[dim];
+            if from < 0 || from as usize + self.extent(dim, pixels[dim]) > self.input[dim] {
+                return false;
+            }
+            dim += 1;
+        }
+        true
+    }
+
+    /// Whether no window reaches into the padding.
+    pub const fn stays_inside(&self) -> bool {
+        self.block_stays_inside([0; 3], self.pixels)
+    }
+
+    /// Floats of the input, with padding, behind a block of output pixels.
+    pub const fn band_len(&self, block: [usize; 3], c_in: usize) -> usize {
+        self.extent(0, block[0]) * self.extent(1, block[1]) * self.extent(2, block[2]) * c_in
+    }
+
+    /// Output pixels to compute from one band: enough to be worth another pass over the weights, few enough that the
+    /// band stays in a cache of modest size.
+    pub const fn block(&self, c_in: usize, c_out: usize) -> [usize; 3] {
+        const BAND_LEN: usize = 64 * 1024;
+        const WIDEST: usize = 128;
+        let weights = self.taps() * c_in * c_out;
+        let passes = weights / (32 * 1024);
+        let want = 96
+            * if passes < 1 {
+                1
+            } else if passes > 5 {
+                5
+            } else {
+                passes
+            };
+        let mut block = [1, 1, even(self.pixels[2], WIDEST)];
+        while block[2] > 16 && self.band_len(block, c_in) > BAND_LEN {
+            block[2] = even(self.pixels[2], block[2] / 2);
+        }
+        let mut dim = 2;
+        while dim > 0 {
+            dim -= 1;
+            let inner = block[0] * block[1] * block[2];
+            let most = if inner == 0 || want <= inner { 1 } else { want.div_ceil(inner) };
+            let mut size = even(self.pixels[dim], most);
+            block[dim] = size;
+            while size > 1 && self.band_len(block, c_in) > BAND_LEN {
+                size = even(self.pixels[dim], size / 2);
+                block[dim] = size;
+            }
+        }
+        block
+    }
+}
+
+/// The size of the largest of the fewest equal parts of `n` that are no larger than `most`.
+const fn even(n: usize, most: usize) -> usize {
+    let parts = n.div_ceil(if most == 0 { 1 } else { most });
+    n.div_ceil(if parts == 0 { 1 } else { parts })
+}
+
+/// The correlation of one group's channels with its weights, onto every `out_step`-th output pixel.
+pub(super) struct Correlation<E> {
+    pub batch: usize,
+    pub input: [usize; 3],
+    pub walk: Walk,
+    /// Size of the whole output.
+    pub output: [usize; 3],
+    /// The output pixel of the walk's first.
+    pub out_first: [usize; 3],
+    /// Output pixels from pixel to pixel of the walk.
+    pub out_step: [usize; 3],
+    pub groups: usize,
+    pub group: usize,
+    pub c_in: usize,
+    pub c_out: usize,
+    pub epilogue: E,
+}
+
+impl<E: Epilogue> Correlation<E> {
+    /// Computes all batch entries from `w` and `bias`, those of the group, `x` and `out`, those of all groups.
+    #[inline(always)]
+    pub fn run<S: Simd>(&self, s: S, out: &mut [f32], x: &[f32], w: &[f32], bias: Option<&[f32]>, scratch: &mut [f32]) {
+        let &Self { batch, walk, groups, group, c_in, c_out, .. } = self;
+        let k = walk.taps() * c_in;
+        let panels = c_out.div_ceil(PANEL);
+        let (in_pixels, out_pixels) = (volume(self.input), volume(self.output));
+        let x = &x[..batch * in_pixels * groups * c_in];
+        let out = &mut out[..batch * out_pixels * groups * c_out];
+        let w = &w[..panels * k * PANEL];
+        let bias = bias.map(|bias| &bias[..panels * PANEL]);
+        if batch * volume(walk.pixels) * c_out == 0 {
+            return;
+        }
+        for dim in 0..3 {
+            assert!(self.out_first[dim] + (walk.pixels[dim] - 1) * self.out_step[dim] < self.output[dim]);
+        }
+        let product = Product {
+            out: out[group * c_out..].as_mut_ptr(),
+            out_stride: self.out_step[2] * groups * c_out,
+            row: 0,
+            row_step: self.out_step[2],
+            col: group * c_out,
+            n: c_out,
+            row_stride: groups * c_in,
+            window: Window::contiguous(k),
+            b: w.as_ptr(),
+            panel_stride: k * PANEL,
+            bias,
+            epilogue: self.epilogue,
+        };
+        let inside = walk.stays_inside();
+        let x = if k == 0 { x } else { &x[group * c_in..] };
+        if inside && walk.taps() == 1 && walk.pixels == self.input && walk.pixels == self.output {
+            // SAFETY: every pixel of the input, `groups * c_in` apart, makes a row of the output, all of the lengths
+            // just cut; with one tap and as many pixels out as in, the walk visits each pixel in order.
+            return unsafe { blocks(s, &product, x.as_ptr(), 0, batch * in_pixels, k) };
+        }
+        let block = walk.block(c_in, c_out);
+        let band = if inside { &mut [][..] } else { &mut scratch[..walk.band_len(block, c_in)] };
+        for entry in 0..batch {
+            let x = &x[entry * in_pixels * groups * c_in..];
+            for first in Blocks::new(walk.pixels, block) {
+                let size = [0, 1, 2].map(|dim| block[dim].min(walk.pixels[dim] - first[dim]));
+                let (from, pitch);
+                if k == 0 {
+                    (from, pitch) = (x.as_ptr(), [0; 3]);
+                } else if inside || walk.block_stays_inside(first, size) {
+                    let pixel = groups * c_in;
+                    pitch = [self.input[1] * self.input[2] * pixel, self.input[2] * pixel, pixel];
+                    let at = |dim: usize| (first[dim] * walk.stride[dim]).wrapping_add_signed(-walk.pad[dim]);
+                    from = x[at(0) * pitch[0] + at(1) * pitch[1] + at(2) * pitch[2]..].as_ptr();
+                } else {
+                    let extent = [0, 1, 2].map(|dim| walk.extent(dim, size[dim]));
+                    self.fill_band(band, x, first, extent);
+                    from = band.as_ptr();
+                    pitch = [extent[1] * extent[2] * c_in, extent[2] * c_in, c_in];
+                }
+                let mut window = Window {
+                    taps: walk.kernel,
+                    strides: [0, 1, 2].map(|dim| walk.dilation[dim] * pitch[dim]),
+                    run: c_in,
+                };
+                if window.strides[2] == c_in || walk.kernel[2] == 1 {
+                    window.run *= walk.kernel[2];
+                    window.taps[2] = 1;
+                }
+                let product = Product { row_stride: walk.stride[2] * pitch[2], window, ..product };
+                // SAFETY: the windows of the block's pixels lie within the input or the band, as just established; the
+                // output's pixels were checked against its size above, and `w` and `bias` cut to their lengths.
+                unsafe { self.block(s, &product, from, pitch, entry * out_pixels, first, size) };
+            }
+        }
+    }
+
+    /// Computes the output pixels `first..first + size`, whose first window starts at `from`.
+    ///
+    /// # Safety
+    /// As [`Product::strip`] asks, for each pixel of the block.
+    #[inline(always)]
+    unsafe fn block<S: Simd>(
+        &self,
+        s: S,
+        product: &Product<'_, E>,
+        from: *const f32,
+        pitch: [usize; 3],
+        entry_row: usize,
+        first: [usize; 3],
+        size: [usize; 3],
+    ) {
+        let panels = product.n.div_ceil(PANEL);
+        let at_once = Product::<E>::panels_at_once::<S>();
+        let strips = size[2].div_ceil(tile_rows::<S>(product.row_stride));
+        let out = |dim: usize, i: usize| self.out_first[dim] + (first[dim] + i) * self.out_step[dim];
+        let mut panel = 0;
+        while panel < panels {
+            let width = at_once.min(panels - panel);
+            for d in 0..size[0] {
+                for h in 0..size[1] {
+                    let line = (out(0, d) * self.output[1] + out(1, h)) * self.output[2];
+                    let mut start = 0;
+                    for strip in 0..strips {
+                        let stop = size[2] * (strip + 1) / strips;
+                        let row = entry_row + line + out(2, start);
+                        let at = d * self.walk.stride[0] * pitch[0]
+                            + h * self.walk.stride[1] * pitch[1]
+                            + start * product.row_stride;
+                        // SAFETY: pixels `start..stop` of the block, at most a tile's, and whole panels.
+                        unsafe {
+                            let to = row * self.groups * self.c_out;
+                            product.strip(s, from.add(at), to, row, stop - start, panel, width);
+                        }
+                        start = stop;
+                    }
+                }
+            }
+            panel += width;
+        }
+    }
+
+    /// Copies the input pixels behind a block to `band`, `[extent][c_in]`, zero where they are padding.
+    #[inline(always)]
+    fn fill_band(&self, band: &mut [f32], x: &[f32], first: [usize; 3], extent: [usize; 3]) {
+        let &Self { input, walk, groups, c_in, .. } = self;
+        let at = |dim: usize, i: usize| (first[dim] * walk.stride[dim] + i).wrapping_add_signed(-walk.pad[dim]);
+        let line_len = extent[2] * c_in;
+        // Of a line, the pixels `left..right` are input.
+        let left = walk.pad[2] - (first[2] * walk.stride[2]) as isize;
+        let left = (left.max(0) as usize).min(extent[2]);
+        let end = input[2] as isize + walk.pad[2] - (first[2] * walk.stride[2]) as isize;
+        let right = (end.max(0) as usize).clamp(left, extent[2]);
+        for d in 0..extent[0] {
+            for h in 0..extent[1] {
+                let line = &mut band[(d * extent[1] + h) * line_len..][..line_len];
+                let (z, y) = (at(0, d), at(1, h));
+                if z >= input[0] || y >= input[1] || left == right {
+                    line.fill(0.0);
+                    continue;
+                }
+                let from = ((z * input[1] + y) * input[2] + at(2, left)) * groups * c_in;
+                line[..left * c_in].fill(0.0);
+                line[right * c_in..].fill(0.0);
+                let line = &mut line[left * c_in..right * c_in];
+                if groups == 1 {
+                    line.copy_from_slice(&x[from..from + line.len()]);
+                } else {
+                    for (i, to) in line.chunks_exact_mut(c_in).enumerate() {
+                        to.copy_from_slice(&x[from + i * groups * c_in..][..c_in]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The first pixels of the blocks a size is cut into, in order.
+struct Blocks {
+    size: [usize; 3],
+    block: [usize; 3],
+    next: [usize; 3],
+}
+
+impl Blocks {
+    #[inline(always)]
+    fn new(size: [usize; 3], block: [usize; 3]) -> Self {
+        Self { size, block, next: [0; 3] }
+    }
+}
+
+impl Iterator for Blocks {
+    type Item = [usize; 3];
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<[usize; 3]> {
+        let next = self.next;
+        if next[0] >= self.size[0] {
+            return None;
+        }
+        self.next[2] += self.block[2];
+        if self.next[2] >= self.size[2] {
+            self.next[2] = 0;
+            self.next[1] += self.block[1];
+        }
+        if self.next[1] >= self.size[1] {
+            self.next[1] = 0;
+            self.next[0] += self.block[0];
+        }
+        Some(next)
+    }
+}

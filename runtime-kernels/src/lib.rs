@@ -1,0 +1,82 @@
+//! The kernels kiln copies into generated models.
+//!
+//! Contract of every kernel, so that a kernel page can keep to its mathematics:
+//! - A kernel is a struct of operands implementing [`simd::Task`]: outputs first, then inputs, then scratch, then sizes.
+//! - Operands are slices, dense and row-major unless a stride says otherwise. Lengths are checked once, up front.
+//! - Tails are handled inside: no operand needs padding beyond what [`pack`] writes.
+//! - NaN propagates as in IEEE 754 unless the kernel's page says otherwise.
+//! - Nothing allocates; scratch is an operand whose length a `const fn` of the same file gives.
+//! - Sibling files are named only by `use super::…`: the text of a file works both here and inside a generated module.
+//! - Everything up to the test module at the end of a file ships; the test module does not.
+#![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod arena;
+pub mod map;
+pub mod math_atrig;
+pub mod math_erf;
+pub mod math_exp;
+pub mod math_hyper;
+pub mod math_log;
+pub mod math_pow;
+pub mod math_sigmoid;
+pub mod math_tanh;
+pub mod math_trig;
+pub mod normalize;
+pub mod polynomial;
+pub mod reduce;
+pub mod scalar_math;
+pub mod scalar_math_f64;
+pub mod softmax;
+pub mod source;
+pub mod strided;
+pub mod resize;
+pub mod resize_tables;
+pub mod rnn;
+pub mod gru;
+pub mod lstm;
+pub mod activation;
+pub mod reverse_sequence;
+pub mod fill;
+pub mod compress;
+pub mod non_zero;
+pub mod tri;
+pub mod cumulative;
+pub mod arg_reduce;
+pub mod topk;
+pub mod one_hot;
+pub mod number;
+pub mod index;
+pub mod pad;
+pub mod scatter;
+pub mod gather;
+mod copy;
+mod recurrent;
+mod lanes;
+mod tile_transpose;
+#[cfg(target_arch = "x86_64")]
+pub mod detect;
+pub mod simd;
+#[cfg(target_arch = "x86_64")]
+pub mod simd_avx2;
+#[cfg(target_arch = "x86_64")]
+pub mod simd_avx512;
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+pub mod simd_neon;
+pub mod simd_scalar;
+#[cfg(all(target_family = "wasm", target_feature = "simd128"))]
+pub mod simd_wasm;
+pub mod view;
+pub mod conv_depthwise_f32;
+pub mod conv_f32;
+pub mod conv_transpose_f32;
+pub mod epilogue;
+pub mod matmul_f32;
+pub mod pack;
+pub mod pool;
+mod tile_f32;
+mod window;
+#[cfg(test)]
+mod ulp;

@@ -1,0 +1,196 @@
+//! What the recurrent layers share: their schedule, and the product of a state with packed recurrent weights.
+//!
+//! At batch 1 that product is bound by reading the weights once a step, so a tile spans several panels, each read in order,
+//! with as many accumulators as hide the latency of a multiply-add. At larger batches a panel serves several rows at once.
+
+use core::ops::Range;
+
+use super::lanes::get;
+use super::simd::{Simd, Task};
+
+/// Columns of a weight panel.
+const PANEL: usize = 16;
+
+/// `columns` rounded up to whole panels: the row length of a projected state.
+pub(super) const fn padded(columns: usize) -> usize {
+    columns.div_ceil(PANEL) * PANEL
+}
+
+/// The product of each row of `h` with the columns of some panels.
+pub(super) struct Project<'a> {
+    /// `[batch][row]`; the columns of other panels stay as they are.
+    pub out: &'a mut [f32],
+    /// `[batch][k]`
+    pub h: &'a [f32],
+    /// `[panel][k][16]`
+    pub r: &'a [f32],
+    /// Length of a row of `out`, a multiple of 16.
+    pub row: usize,
+    /// Length of a row of `h`.
+    pub k: usize,
+    /// Which panels.
+    pub panels: Range<usize>,
+}
+
+impl Task for Project<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) {
+        assert!(self.panels.end * PANEL <= self.row);
+        if self.k == 0 || self.row == 0 {
+            self.out.fill(0.0);
+            return;
+        }
+        let batch = self.h.len() / self.k;
+        assert_eq!(self.out.len(), batch * self.row);
+        // The numbers: rows, panels, vectors of a panel, steps of k with accumulators of their own.
+        let mut b = 0;
+        let rows = if S::LANES < 8 { 2 } else { 4 };
+        while b + rows <= batch {
+            for panel in self.panels.clone() {
+                match S::LANES {
+                    16 => self.tile::<S, 4, 1, 1, 2>(s, b, panel),
+                    8 => self.tile::<S, 4, 1, 2, 1>(s, b, panel),
+                    4 => self.tile::<S, 2, 1, 4, 1>(s, b, panel),
+                    _ => self.tile::<S, 2, 1, 16, 1>(s, b, panel),
+                }
+            }
+            b += rows;
+        }
+        while b < batch {
+            let Range { start: mut panel, end } = self.panels;
+            while panel + 4 <= end {
+                match S::LANES {
+                    16 => self.tile::<S, 1, 4, 1, 2>(s, b, panel),
+                    8 => self.tile::<S, 1, 4, 2, 1>(s, b, panel),
+                    4 => {
+                        self.tile::<S, 1, 2, 4, 1>(s, b, panel);
+                        self.tile::<S, 1, 2, 4, 1>(s, b, panel + 2);
+                    }
+                    _ => break,
+                }
+                panel += 4;
+            }
+            while panel < end {
+                match S::LANES {
+                    16 => self.tile::<S, 1, 1, 1, 4>(s, b, panel),
+                    8 => self.tile::<S, 1, 1, 2, 4>(s, b, panel),
+                    4 => self.tile::<S, 1, 1, 4, 2>(s, b, panel),
+                    _ => self.tile::<S, 1, 1, 16, 1>(s, b, panel),
+                }
+                panel += 1;
+            }
+            b += 1;
+        }
+    }
+}
+
+impl Project<'_> {
+    /// `ROWS` rows by `PANELS` panels of `VECTORS` vectors, with sums over every `STEPS`th element of k.
+    #[inline(always)]
+    fn tile<S: Simd, const ROWS: usize, const PANELS: usize, const VECTORS: usize, const STEPS: usize>(
+        &mut self,
+        s: S,
+        b: usize,
+        panel: usize,
+    ) {
+        let k = self.k;
+        let vectors = (PANEL / S::LANES).min(VECTORS);
+        let mut h = [&self.h[..0]; ROWS];
+        for (i, h) in h.iter_mut().enumerate() {
+            *h = &self.h[(b + i) * k..][..k];
+        }
+        let mut r: [&[[f32; PANEL]]; PANELS] = [&[]; PANELS];
+        for (p, r) in r.iter_mut().enumerate() {
+            *r = &self.r[(panel + p) * k * PANEL..][..k * PANEL].as_chunks().0[..k];
+        }
+        let mut sum = [[[[s.splat(0.0); VECTORS]; PANELS]; ROWS]; STEPS];
+        let mut j = 0;
+        while j + STEPS <= k {
+            for (step, sum) in sum.iter_mut().enumerate() {
+                accumulate(s, sum, &h, &r, j + step, vectors);
+            }
+            j += STEPS;
+        }
+        while j < k {
+            accumulate(s, &mut sum[0], &h, &r, j, vectors);
+            j += 1;
+        }
+        for i in 0..ROWS {
+            let out = &mut self.out[(b + i) * self.row + panel * PANEL..][..PANELS * PANEL];
+            for p in 0..PANELS {
+                for v in 0..vectors {
+                    let mut total = sum[0][i][p][v];
+                    for sum in &sum[1..] {
+                        total = s.add(total, sum[i][p][v]);
+                    }
+                    s.store(total, &mut out[p * PANEL + v * S::LANES..]);
+                }
+            }
+        }
+    }
+}
+
+/// Adds the products of element `j` of k.
+#[inline(always)]
+fn accumulate<S: Simd, const ROWS: usize, const PANELS: usize, const VECTORS: usize>(
+    s: S,
+    sum: &mut [[[S::F32; VECTORS]; PANELS]; ROWS],
+    h: &[&[f32]; ROWS],
+    r: &[&[[f32; PANEL]]; PANELS],
+    j: usize,
+    vectors: usize,
+) {
+    for p in 0..PANELS {
+        let line = &r[p][j];
+        for v in 0..vectors {
+            let r = s.load(&line[v * S::LANES..]);
+            for i in 0..ROWS {
+                sum[i][p][v] = s.fma(s.splat(h[i][j]), r, sum[i][p][v]);
+            }
+        }
+    }
+}
+
+/// When a sequence of `len` elements sees each: the element of `step`, or none once it is over.
+#[inline(always)]
+pub(super) fn time_of(step: usize, len: usize, reverse: bool) -> Option<usize> {
+    if step >= len {
+        None
+    } else if reverse {
+        Some(len - 1 - step)
+    } else {
+        Some(step)
+    }
+}
+
+/// The length of sequence `b`: `seq` unless `lens` says less.
+#[inline(always)]
+pub(super) fn len_of(lens: Option<&[i32]>, b: usize, seq: usize) -> usize {
+    lens.map_or(seq, |lens| usize::try_from(lens[b]).map_or(0, |len| len.min(seq)))
+}
+
+/// The initial state, zeros if there is none.
+#[inline(always)]
+pub(super) fn start(state: &mut [f32], initial: Option<&[f32]>) {
+    match initial {
+        Some(initial) => state.copy_from_slice(initial),
+        None => state.fill(0.0),
+    }
+}
+
+/// Lanes `at..at + n` of `x + y`, where `n` is `LANES` but at the end.
+#[inline(always)]
+pub(super) fn sum<S: Simd>(s: S, x: &[f32], y: &[f32], at: usize, n: usize) -> S::F32 {
+    s.add(get(s, x, at, n), get(s, y, at, n))
+}
+
+/// `x` kept between `-limit` and `limit`, if there is one.
+#[inline(always)]
+pub(super) fn clipped<S: Simd>(s: S, x: S::F32, limit: Option<f32>) -> S::F32 {
+    match limit {
+        Some(limit) => s.min(s.max(x, s.splat(-limit)), s.splat(limit)),
+        None => x,
+    }
+}

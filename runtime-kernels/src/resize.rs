@@ -1,0 +1,216 @@
+//! Resizing from tables that say where each element of an axis comes from: ONNX `Resize` and `Upsample`.
+//!
+//! Interpolation goes one axis at a time, so it costs the sum of the axes' taps and not their product.
+
+use super::copy::copy_run;
+use super::lanes::{each, get, put};
+use super::resize_tables::OUTSIDE;
+use super::simd::{Simd, Task};
+
+/// `out[i][j]… = x[index[0][i]][index[1][j]]…`
+pub struct ResizeNearest<'a, T: Copy, const R: usize> {
+    /// `out_dims`
+    pub out: &'a mut [T],
+    /// `x_dims`
+    pub x: &'a [T],
+    /// Sizes of the input.
+    pub x_dims: [usize; R],
+    /// Sizes of the output.
+    pub out_dims: [usize; R],
+    /// For each axis the indices, as many as `out_dims`, or none if the axis stays as it is.
+    pub index: [&'a [u32]; R],
+    /// What stands where an index is [`OUTSIDE`].
+    pub outside: T,
+}
+
+impl<T: Copy, const R: usize> Task for ResizeNearest<'_, T, R> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let Self { out, x, x_dims, out_dims, index, outside } = self;
+        assert_eq!(out.len(), out_dims.iter().product::<usize>());
+        assert_eq!(x.len(), x_dims.iter().product::<usize>());
+        for r in 0..R {
+            assert!(index[r].len() == out_dims[r] || (index[r].is_empty() && x_dims[r] == out_dims[r]));
+        }
+        if out.is_empty() {
+            return;
+        }
+        if R == 0 {
+            out[0] = x[0];
+            return;
+        }
+        let (len, x_len, columns) = (out_dims[R - 1], x_dims[R - 1], index[R - 1]);
+        let mut at = [0; R];
+        let mut previous = None;
+        for start in (0..out.len()).step_by(len) {
+            let mut row = Some(0);
+            for r in 0..R - 1 {
+                let source = if index[r].is_empty() { at[r] as u32 } else { index[r][at[r]] };
+                row = row.filter(|_| source != OUTSIDE).map(|row| row * x_dims[r] + source as usize);
+            }
+            let (before, out) = out.split_at_mut(start);
+            let out = &mut out[..len];
+            match row {
+                None => out.fill(outside),
+                // Enlarging repeats whole rows.
+                Some(_) if row == previous => copy_run(out, &before[start - len..]),
+                Some(row) => {
+                    let x = &x[row * x_len..][..x_len];
+                    if columns.is_empty() {
+                        copy_run(out, x);
+                    } else {
+                        for (out, &i) in out.iter_mut().zip(columns) {
+                            *out = if i == OUTSIDE { outside } else { x[i as usize] };
+                        }
+                    }
+                }
+            }
+            previous = row;
+            for r in (0..R - 1).rev() {
+                at[r] += 1;
+                if at[r] < out_dims[r] {
+                    break;
+                }
+                at[r] = 0;
+            }
+        }
+    }
+}
+
+/// `out[o][j] = Σ weight[j][t] * x[o][index[j][t]]`, of `inner` elements each.
+pub struct ResizeAxis<'a> {
+    /// `[outer][out_len][inner]`
+    pub out: &'a mut [f32],
+    /// `[outer][in_len][inner]`
+    pub x: &'a [f32],
+    /// Product of the sizes before the axis.
+    pub outer: usize,
+    /// Size of the axis in the input.
+    pub in_len: usize,
+    /// Size of the axis in the output.
+    pub out_len: usize,
+    /// Product of the sizes after the axis.
+    pub inner: usize,
+    /// Input elements an output element comes of.
+    pub taps: usize,
+    /// `[out_len][taps]`
+    pub index: &'a [u32],
+    /// `[out_len][taps]`
+    pub weight: &'a [f32],
+    /// What stands where the first index of an element is [`OUTSIDE`].
+    pub outside: f32,
+}
+
+impl Task for ResizeAxis<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { out, x, outer, in_len, out_len, inner, taps, index, weight, outside } = self;
+        assert_eq!(out.len(), outer * out_len * inner);
+        assert_eq!(x.len(), outer * in_len * inner);
+        assert_eq!(index.len(), out_len * taps);
+        assert_eq!(weight.len(), out_len * taps);
+        if out.is_empty() {
+            return;
+        }
+        assert!(taps > 0);
+        if inner == 1 {
+            let mut o = 0;
+            while o + ROWS <= outer {
+                rows::<ROWS>(&mut out[o * out_len..], &x[o * in_len..], in_len, out_len, index, weight, outside);
+                o += ROWS;
+            }
+            while o < outer {
+                rows::<1>(&mut out[o * out_len..], &x[o * in_len..], in_len, out_len, index, weight, outside);
+                o += 1;
+            }
+            return;
+        }
+        for (o, out) in out.chunks_exact_mut(out_len * inner).enumerate() {
+            let x = &x[o * in_len * inner..][..in_len * inner];
+            for ((out, index), weight) in
+                out.chunks_exact_mut(inner).zip(index.chunks_exact(taps)).zip(weight.chunks_exact(taps))
+            {
+                if index[0] == OUTSIDE {
+                    out.fill(outside);
+                } else if let (&[a, b], &[v, w]) = (index, weight) {
+                    blend(s, out, x, [a, b], [v, w], false);
+                } else {
+                    let (indices, index) = index.as_chunks();
+                    let (weights, weight) = weight.as_chunks();
+                    let mut again = false;
+                    for (&index, &weight) in indices.iter().zip(weights) {
+                        blend::<S, 4>(s, out, x, index, weight, again);
+                        again = true;
+                    }
+                    for (&index, &weight) in index.iter().zip(weight) {
+                        blend(s, out, x, [index], [weight], again);
+                        again = true;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Rows resized side by side, so that the tables are read once for all of them.
+const ROWS: usize = 8;
+
+/// Resizes `N` rows of single elements.
+#[inline(always)]
+fn rows<const N: usize>(
+    out: &mut [f32],
+    x: &[f32],
+    in_len: usize,
+    out_len: usize,
+    index: &[u32],
+    weight: &[f32],
+    outside: f32,
+) {
+    let taps = index.len() / out_len;
+    let mut rows = [&x[..0]; N];
+    for (n, row) in rows.iter_mut().enumerate() {
+        *row = &x[n * in_len..][..in_len];
+    }
+    let mut outs = out[..N * out_len].chunks_exact_mut(out_len);
+    let mut outs: [&mut [f32]; N] = core::array::from_fn(|_| outs.next().unwrap_or_default());
+    for (j, (index, weight)) in index.chunks_exact(taps).zip(weight.chunks_exact(taps)).enumerate() {
+        let mut sum = [outside; N];
+        if index[0] != OUTSIDE {
+            sum = [0.0; N];
+            for (&i, &w) in index.iter().zip(weight) {
+                for (sum, row) in sum.iter_mut().zip(&rows) {
+                    *sum += w * row[i as usize];
+                }
+            }
+        }
+        for (out, sum) in outs.iter_mut().zip(sum) {
+            out[j] = sum;
+        }
+    }
+}
+
+/// `out = Σ weight x[index]`, added to `out` if `again`.
+#[inline(always)]
+fn blend<S: Simd, const N: usize>(s: S, out: &mut [f32], x: &[f32], index: [u32; N], weight: [f32; N], again: bool) {
+    let inner = out.len();
+    let mut rows = [&x[..0]; N];
+    for (row, i) in rows.iter_mut().zip(index) {
+        *row = &x[i as usize * inner..][..inner];
+    }
+    each(
+        s,
+        inner,
+        #[inline(always)]
+        |at, n| {
+            let mut sum = if again { get(s, out, at, n) } else { s.splat(0.0) };
+            for (row, w) in rows.iter().zip(weight) {
+                sum = s.fma(s.splat(w), get(s, row, at, n), sum);
+            }
+            put(s, sum, out, at, n);
+        },
+    );
+}

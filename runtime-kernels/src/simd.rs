@@ -1,0 +1,161 @@
+//! The `Simd` vocabulary: a token whose existence proves the instruction set, and the operations every kernel is written in.
+//!
+//! A kernel is a [`Task`]: a struct of operands whose `run` is generic over the token. [`Simd::enter`] calls it inside one
+//! function compiled for the token's instruction set and never inlined into its caller, so each (task, instruction set)
+//! pair is compiled once however many steps use it. Everything a task calls is `#[inline(always)]`, up to that border.
+//!
+//! Nothing here may allocate, and no method may be called on a token of an instruction set the processor lacks: tokens
+//! are made only by the checked or `unsafe` constructors of the `simd_*` files.
+
+/// Work that runs on whichever instruction set its caller has proved present.
+pub trait Task {
+    /// What the work gives back.
+    type Out;
+    /// Does the work; implementations are `#[inline(always)]`.
+    fn run<S: Simd>(self, s: S) -> Self::Out;
+}
+
+/// The operations of one instruction set on vectors of `LANES` 32-bit lanes.
+///
+/// Comparisons are false where a lane is NaN, except `ne`. `min` and `max` return NaN where either lane is NaN.
+/// `fma` rounds once where the instruction set has a fused form and twice where it has none.
+// `from_bits` is named after the one of `f32`; a token is not what it converts.
+#[allow(clippy::wrong_self_convention)]
+pub trait Simd: Copy + 'static {
+    /// Name used in reports and instance names: `scalar`, `avx2`, `avx512`, `neon`, `wasm128`.
+    const NAME: &'static str;
+    /// 32-bit lanes in a vector; divides 16, the width of a weight panel.
+    const LANES: usize;
+    /// Rows of the widest matmul tile over one 16-column panel that stays in registers.
+    const TILE_ROWS: usize;
+    /// Panels of 16 columns that tile spans (1 or 2).
+    const TILE_PANELS: usize;
+
+    /// `LANES` floats.
+    type F32: Copy;
+    /// `LANES` 32-bit signed integers.
+    type I32: Copy;
+    /// `LANES` truth values.
+    type Mask: Copy;
+
+    /// Runs `task` inside a function compiled for this instruction set.
+    fn enter<T: Task>(self, task: T) -> T::Out;
+
+    /// Every lane `x`.
+    fn splat(self, x: f32) -> Self::F32;
+    /// The first `LANES` elements of `src`; panics if there are fewer.
+    fn load(self, src: &[f32]) -> Self::F32;
+    /// `src`, at most `LANES` elements, and zero in the remaining lanes.
+    fn load_part(self, src: &[f32]) -> Self::F32;
+    /// Writes all lanes to the first `LANES` elements of `dst`; panics if there are fewer.
+    fn store(self, v: Self::F32, dst: &mut [f32]);
+    /// Writes the first `dst.len()` lanes, at most `LANES`.
+    fn store_part(self, v: Self::F32, dst: &mut [f32]);
+    /// # Safety
+    /// `src` must be valid for reading `LANES` floats; no alignment is needed.
+    unsafe fn load_ptr(self, src: *const f32) -> Self::F32;
+    /// # Safety
+    /// `dst` must be valid for writing `LANES` floats; no alignment is needed.
+    unsafe fn store_ptr(self, v: Self::F32, dst: *mut f32);
+
+    /// `a + b`
+    fn add(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a - b`
+    fn sub(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a * b`
+    fn mul(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a / b`
+    fn div(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a * b + c`
+    fn fma(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
+    /// `a * b + c` rounded once (or as good as, through double precision), whatever it costs.
+    #[inline(always)]
+    fn fused(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32 {
+        self.fma(a, b, c)
+    }
+    /// `a * 2^n` for a whole `n` between -252 and 252.
+    #[inline(always)]
+    fn ldexp(self, a: Self::F32, n: Self::F32) -> Self::F32 {
+        // In two steps, since 2^n itself may be out of range.
+        let n = self.to_i32(n);
+        let half = self.shr_i32::<1>(n);
+        let (first, second) = (self.add_i32(half, self.splat_i32(127)), self.add_i32(self.sub_i32(n, half), self.splat_i32(127)));
+        let a = self.mul(a, self.from_bits(self.shl_i32::<23>(first)));
+        self.mul(a, self.from_bits(self.shl_i32::<23>(second)))
+    }
+    /// `|a|` with the sign of `sign`.
+    #[inline(always)]
+    fn copysign(self, a: Self::F32, sign: Self::F32) -> Self::F32 {
+        let size = self.and_i32(self.to_bits(a), self.splat_i32(i32::MAX));
+        self.from_bits(self.or_i32(size, self.and_i32(self.to_bits(sign), self.splat_i32(i32::MIN))))
+    }
+    /// `-a`
+    fn neg(self, a: Self::F32) -> Self::F32;
+    /// `|a|`
+    fn abs(self, a: Self::F32) -> Self::F32;
+    /// The lesser, NaN where either is NaN.
+    fn min(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// The greater, NaN where either is NaN.
+    fn max(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// Correctly rounded square root.
+    fn sqrt(self, a: Self::F32) -> Self::F32;
+    /// Greatest integer not above.
+    fn floor(self, a: Self::F32) -> Self::F32;
+    /// Least integer not below.
+    fn ceil(self, a: Self::F32) -> Self::F32;
+    /// Nearest integer, ties to even.
+    fn round(self, a: Self::F32) -> Self::F32;
+    /// Integer part.
+    fn trunc(self, a: Self::F32) -> Self::F32;
+
+    /// `a == b`
+    fn eq(self, a: Self::F32, b: Self::F32) -> Self::Mask;
+    /// `a < b`
+    fn lt(self, a: Self::F32, b: Self::F32) -> Self::Mask;
+    /// `a <= b`
+    fn le(self, a: Self::F32, b: Self::F32) -> Self::Mask;
+    /// `m && n`
+    fn and(self, m: Self::Mask, n: Self::Mask) -> Self::Mask;
+    /// `m || n`
+    fn or(self, m: Self::Mask, n: Self::Mask) -> Self::Mask;
+    /// `!m`
+    fn not(self, m: Self::Mask) -> Self::Mask;
+    /// True if any lane is.
+    fn any(self, m: Self::Mask) -> bool;
+    /// `if m { a } else { b }`
+    fn select(self, m: Self::Mask, a: Self::F32, b: Self::F32) -> Self::F32;
+
+    /// The bits of `a` as integers.
+    fn to_bits(self, a: Self::F32) -> Self::I32;
+    /// The floats whose bits are `a`.
+    fn from_bits(self, a: Self::I32) -> Self::F32;
+    /// Truncation towards zero; unspecified outside the range of `i32`.
+    fn to_i32(self, a: Self::F32) -> Self::I32;
+    /// Nearest float, ties to even.
+    fn to_f32(self, a: Self::I32) -> Self::F32;
+    /// Every lane `x`.
+    fn splat_i32(self, x: i32) -> Self::I32;
+    /// Wrapping `a + b`
+    fn add_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
+    /// Wrapping `a - b`
+    fn sub_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
+    /// Bitwise `a & b`
+    fn and_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
+    /// Bitwise `a | b`
+    fn or_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
+    /// Bitwise `a ^ b`
+    fn xor_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
+    /// `a << N`
+    fn shl_i32<const N: u32>(self, a: Self::I32) -> Self::I32;
+    /// Arithmetic `a >> N`
+    fn shr_i32<const N: u32>(self, a: Self::I32) -> Self::I32;
+    /// `a == b`
+    fn eq_i32(self, a: Self::I32, b: Self::I32) -> Self::Mask;
+
+    /// Sum of the lanes, pairwise.
+    fn sum(self, a: Self::F32) -> f32;
+    /// Greatest lane, NaN if any is NaN.
+    fn max_lane(self, a: Self::F32) -> f32;
+    /// Least lane, NaN if any is NaN.
+    fn min_lane(self, a: Self::F32) -> f32;
+}

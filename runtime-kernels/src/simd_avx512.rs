@@ -1,0 +1,276 @@
+//! AVX-512 (F, BW, DQ, VL): sixteen lanes, thirty-two registers, tails by mask.
+
+use core::arch::x86_64::*;
+
+use super::detect;
+use super::simd::{Simd, Task};
+
+/// Proof that the processor has AVX-512 F, BW, DQ and VL, AVX2 and FMA.
+#[derive(Clone, Copy, Debug)]
+pub struct Avx512(());
+
+impl Avx512 {
+    /// The token, if this processor and its system have what it stands for.
+    #[inline]
+    pub fn detect() -> Option<Self> {
+        detect::has(detect::AVX512).then_some(Avx512(()))
+    }
+
+    /// # Safety
+    /// The processor must have the instruction sets above, and the system must save the registers they use.
+    #[inline(always)]
+    pub const unsafe fn new_unchecked() -> Self {
+        Avx512(())
+    }
+}
+
+/// An expression of intrinsics that are `unsafe` only because the instruction set must be present.
+macro_rules! avx512 {
+    ($e:expr) => {
+        // SAFETY: the token proves the instruction set present, and no pointer is followed.
+        unsafe { $e }
+    };
+}
+
+/// The first `n` lanes, at most sixteen.
+#[inline(always)]
+fn first(n: usize) -> __mmask16 {
+    ((1u32 << n.min(16)) - 1) as __mmask16
+}
+
+/// The lanes that are numbers.
+#[inline(always)]
+fn ordered(a: __m512) -> __mmask16 {
+    avx512!(_mm512_cmp_ps_mask::<_CMP_ORD_Q>(a, a))
+}
+
+impl Simd for Avx512 {
+    const NAME: &'static str = "avx512";
+    const LANES: usize = 16;
+    const TILE_ROWS: usize = 14;
+    const TILE_PANELS: usize = 2;
+
+    type F32 = __m512;
+    type I32 = __m512i;
+    type Mask = __mmask16;
+
+    #[inline(always)]
+    fn enter<T: Task>(self, task: T) -> T::Out {
+        #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
+        fn inside<T: Task>(s: Avx512, task: T) -> T::Out {
+            task.run(s)
+        }
+        // rustc keeps `inline(never)` of a function with target features only for callers that have them too, so the
+        // border is a function without any; it compiles to one jump.
+        #[inline(never)]
+        fn border<T: Task>(s: Avx512, task: T) -> T::Out {
+            // SAFETY: the token proves the instruction set present.
+            unsafe { inside(s, task) }
+        }
+        border(self, task)
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m512 {
+        avx512!(_mm512_set1_ps(x))
+    }
+    #[inline(always)]
+    fn load(self, src: &[f32]) -> __m512 {
+        let src = &src[..16];
+        // SAFETY: sixteen floats were just sliced off.
+        unsafe { _mm512_loadu_ps(src.as_ptr()) }
+    }
+    #[inline(always)]
+    fn load_part(self, src: &[f32]) -> __m512 {
+        // SAFETY: only as many lanes are read as `src` has elements.
+        unsafe { _mm512_maskz_loadu_ps(first(src.len()), src.as_ptr()) }
+    }
+    #[inline(always)]
+    fn store(self, v: __m512, dst: &mut [f32]) {
+        let dst = &mut dst[..16];
+        // SAFETY: sixteen floats were just sliced off.
+        unsafe { _mm512_storeu_ps(dst.as_mut_ptr(), v) }
+    }
+    #[inline(always)]
+    fn store_part(self, v: __m512, dst: &mut [f32]) {
+        // SAFETY: only as many lanes are written as `dst` has elements.
+        unsafe { _mm512_mask_storeu_ps(dst.as_mut_ptr(), first(dst.len()), v) }
+    }
+    #[inline(always)]
+    unsafe fn load_ptr(self, src: *const f32) -> __m512 {
+        // SAFETY: the caller vouches for sixteen floats.
+        unsafe { _mm512_loadu_ps(src) }
+    }
+    #[inline(always)]
+    unsafe fn store_ptr(self, v: __m512, dst: *mut f32) {
+        // SAFETY: the caller vouches for sixteen floats.
+        unsafe { _mm512_storeu_ps(dst, v) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        avx512!(_mm512_add_ps(a, b))
+    }
+    #[inline(always)]
+    fn sub(self, a: __m512, b: __m512) -> __m512 {
+        avx512!(_mm512_sub_ps(a, b))
+    }
+    #[inline(always)]
+    fn mul(self, a: __m512, b: __m512) -> __m512 {
+        avx512!(_mm512_mul_ps(a, b))
+    }
+    #[inline(always)]
+    fn div(self, a: __m512, b: __m512) -> __m512 {
+        avx512!(_mm512_div_ps(a, b))
+    }
+    #[inline(always)]
+    fn fma(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        avx512!(_mm512_fmadd_ps(a, b, c))
+    }
+    #[inline(always)]
+    fn ldexp(self, a: __m512, n: __m512) -> __m512 {
+        avx512!(_mm512_scalef_ps(a, n))
+    }
+    #[inline(always)]
+    fn neg(self, a: __m512) -> __m512 {
+        avx512!(_mm512_xor_ps(a, _mm512_set1_ps(-0.0)))
+    }
+    #[inline(always)]
+    fn abs(self, a: __m512) -> __m512 {
+        avx512!(_mm512_andnot_ps(_mm512_set1_ps(-0.0), a))
+    }
+    #[inline(always)]
+    fn min(self, a: __m512, b: __m512) -> __m512 {
+        // The instruction gives b where either is NaN; lanes where a is are left as a.
+        avx512!(_mm512_mask_min_ps(a, ordered(a), a, b))
+    }
+    #[inline(always)]
+    fn max(self, a: __m512, b: __m512) -> __m512 {
+        avx512!(_mm512_mask_max_ps(a, ordered(a), a, b))
+    }
+    #[inline(always)]
+    fn sqrt(self, a: __m512) -> __m512 {
+        avx512!(_mm512_sqrt_ps(a))
+    }
+    #[inline(always)]
+    fn floor(self, a: __m512) -> __m512 {
+        avx512!(_mm512_roundscale_ps::<{ _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC }>(a))
+    }
+    #[inline(always)]
+    fn ceil(self, a: __m512) -> __m512 {
+        avx512!(_mm512_roundscale_ps::<{ _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC }>(a))
+    }
+    #[inline(always)]
+    fn round(self, a: __m512) -> __m512 {
+        avx512!(_mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a))
+    }
+    #[inline(always)]
+    fn trunc(self, a: __m512) -> __m512 {
+        avx512!(_mm512_roundscale_ps::<{ _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC }>(a))
+    }
+
+    #[inline(always)]
+    fn eq(self, a: __m512, b: __m512) -> __mmask16 {
+        avx512!(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b))
+    }
+    #[inline(always)]
+    fn lt(self, a: __m512, b: __m512) -> __mmask16 {
+        avx512!(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b))
+    }
+    #[inline(always)]
+    fn le(self, a: __m512, b: __m512) -> __mmask16 {
+        avx512!(_mm512_cmp_ps_mask::<_CMP_LE_OQ>(a, b))
+    }
+    #[inline(always)]
+    fn and(self, m: __mmask16, n: __mmask16) -> __mmask16 {
+        m & n
+    }
+    #[inline(always)]
+    fn or(self, m: __mmask16, n: __mmask16) -> __mmask16 {
+        m | n
+    }
+    #[inline(always)]
+    fn not(self, m: __mmask16) -> __mmask16 {
+        !m
+    }
+    #[inline(always)]
+    fn any(self, m: __mmask16) -> bool {
+        m != 0
+    }
+    #[inline(always)]
+    fn select(self, m: __mmask16, a: __m512, b: __m512) -> __m512 {
+        avx512!(_mm512_mask_blend_ps(m, b, a))
+    }
+
+    #[inline(always)]
+    fn to_bits(self, a: __m512) -> __m512i {
+        avx512!(_mm512_castps_si512(a))
+    }
+    #[inline(always)]
+    fn from_bits(self, a: __m512i) -> __m512 {
+        avx512!(_mm512_castsi512_ps(a))
+    }
+    #[inline(always)]
+    fn to_i32(self, a: __m512) -> __m512i {
+        avx512!(_mm512_cvttps_epi32(a))
+    }
+    #[inline(always)]
+    fn to_f32(self, a: __m512i) -> __m512 {
+        avx512!(_mm512_cvtepi32_ps(a))
+    }
+    #[inline(always)]
+    fn splat_i32(self, x: i32) -> __m512i {
+        avx512!(_mm512_set1_epi32(x))
+    }
+    #[inline(always)]
+    fn add_i32(self, a: __m512i, b: __m512i) -> __m512i {
+        avx512!(_mm512_add_epi32(a, b))
+    }
+    #[inline(always)]
+    fn sub_i32(self, a: __m512i, b: __m512i) -> __m512i {
+        avx512!(_mm512_sub_epi32(a, b))
+    }
+    #[inline(always)]
+    fn and_i32(self, a: __m512i, b: __m512i) -> __m512i {
+        avx512!(_mm512_and_si512(a, b))
+    }
+    #[inline(always)]
+    fn or_i32(self, a: __m512i, b: __m512i) -> __m512i {
+        avx512!(_mm512_or_si512(a, b))
+    }
+    #[inline(always)]
+    fn xor_i32(self, a: __m512i, b: __m512i) -> __m512i {
+        avx512!(_mm512_xor_si512(a, b))
+    }
+    #[inline(always)]
+    fn shl_i32<const N: u32>(self, a: __m512i) -> __m512i {
+        avx512!(_mm512_slli_epi32::<N>(a))
+    }
+    #[inline(always)]
+    fn shr_i32<const N: u32>(self, a: __m512i) -> __m512i {
+        avx512!(_mm512_srai_epi32::<N>(a))
+    }
+    #[inline(always)]
+    fn eq_i32(self, a: __m512i, b: __m512i) -> __mmask16 {
+        avx512!(_mm512_cmpeq_epi32_mask(a, b))
+    }
+
+    #[inline(always)]
+    fn sum(self, a: __m512) -> f32 {
+        avx512!(_mm512_reduce_add_ps(a))
+    }
+    #[inline(always)]
+    fn max_lane(self, a: __m512) -> f32 {
+        if ordered(a) != !0 {
+            return f32::NAN;
+        }
+        avx512!(_mm512_reduce_max_ps(a))
+    }
+    #[inline(always)]
+    fn min_lane(self, a: __m512) -> f32 {
+        if ordered(a) != !0 {
+            return f32::NAN;
+        }
+        avx512!(_mm512_reduce_min_ps(a))
+    }
+}

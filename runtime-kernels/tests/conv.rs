@@ -1,0 +1,268 @@
+//! Convolutions against nested loops over the definition, on every instruction set, over awkward geometries.
+
+mod isa;
+
+use isa::{OnIsa, assert_close, each_isa, random};
+use kiln_kernels::conv_depthwise_f32::ConvDepthwise;
+use kiln_kernels::conv_f32::{Conv, ConvShape, conv_scratch_len};
+use kiln_kernels::conv_transpose_f32::{ConvTranspose, conv_transpose_scratch_len};
+use kiln_kernels::epilogue::{Epilogue, operand};
+use kiln_kernels::pack;
+use kiln_kernels::simd::Simd;
+
+/// Adds an operand shaped like the output.
+#[derive(Clone, Copy)]
+struct Add<'a> {
+    residual: &'a [f32],
+    channels: usize,
+}
+
+impl Epilogue for Add<'_> {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, v: S::F32, row: usize, col: usize, n: usize) -> S::F32 {
+        s.add(v, operand(s, self.residual, row * self.channels + col, n))
+    }
+}
+
+/// Every `[d, h, w]` within a size, in order.
+fn positions(size: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
+    (0..size[0]).flat_map(move |d| (0..size[1]).flat_map(move |h| (0..size[2]).map(move |w| [d, h, w])))
+}
+
+fn volume(size: [usize; 3]) -> usize {
+    size.iter().product()
+}
+
+fn flat(size: [usize; 3], at: [usize; 3]) -> usize {
+    (at[0] * size[1] + at[1]) * size[2] + at[2]
+}
+
+/// Calls `each(output pixel, input pixel, tap)` for every triple the convolution connects.
+fn connections(shape: &ConvShape, transposed: bool, mut each: impl FnMut(usize, usize, usize)) {
+    let (outer, inner) = if transposed { (shape.input, shape.output) } else { (shape.output, shape.input) };
+    for o in positions(outer) {
+        for t in positions(shape.kernel) {
+            let at = [0, 1, 2].map(|i| (o[i] * shape.stride[i] + t[i] * shape.dilation[i]).checked_sub(shape.pad[i]));
+            let [Some(d), Some(h), Some(w)] = at else { continue };
+            if d < inner[0] && h < inner[1] && w < inner[2] {
+                let (o, i) = (flat(outer, o), flat(inner, [d, h, w]));
+                let tap = flat(shape.kernel, t);
+                if transposed { each(i, o, tap) } else { each(o, i, tap) }
+            }
+        }
+    }
+}
+
+/// The definition, with ONNX weights `w(group, input channel, output channel, tap)`.
+fn naive(shape: &ConvShape, transposed: bool, x: &[f32], w: &[f32], bias: &[f32], residual: &[f32]) -> Vec<f32> {
+    let &ConvShape { groups, c_in, c_out, .. } = shape;
+    let taps = volume(shape.kernel);
+    let mut out: Vec<f64> = (0..residual.len()).map(|i| f64::from(bias[i % (groups * c_out)] + residual[i])).collect();
+    for entry in 0..shape.batch {
+        connections(shape, transposed, |o, i, tap| {
+            let (o, i) = (entry * volume(shape.output) + o, entry * volume(shape.input) + i);
+            for g in 0..groups {
+                for co in 0..c_out {
+                    for ci in 0..c_in {
+                        let w = if transposed {
+                            w[((g * c_in + ci) * c_out + co) * taps + tap]
+                        } else {
+                            w[((g * c_out + co) * c_in + ci) * taps + tap]
+                        };
+                        let x = x[i * groups * c_in + g * c_in + ci];
+                        out[o * groups * c_out + g * c_out + co] += f64::from(x) * f64::from(w);
+                    }
+                }
+            }
+        });
+    }
+    out.into_iter().map(|x| x as f32).collect()
+}
+
+/// A shape whose output has the size the operator defines, with `end` as trailing padding.
+fn shape(
+    batch: usize,
+    input: [usize; 3],
+    kernel: [usize; 3],
+    stride: [usize; 3],
+    dilation: [usize; 3],
+    pad: [usize; 3],
+    end: [usize; 3],
+    channels: [usize; 3],
+) -> ConvShape {
+    let output = [0, 1, 2].map(|i| {
+        (input[i] + pad[i] + end[i]).checked_sub((kernel[i] - 1) * dilation[i] + 1).map_or(0, |n| n / stride[i] + 1)
+    });
+    let [groups, c_in, c_out] = channels;
+    ConvShape { batch, input, output, kernel, stride, dilation, pad, groups, c_in, c_out }
+}
+
+fn shapes() -> Vec<ConvShape> {
+    let one = [1; 3];
+    let none = [0; 3];
+    let square = [0, 1, 1];
+    let mut shapes = vec![
+        shape(1, [1, 1, 1], one, one, one, none, none, [1, 1, 1]),
+        shape(1, [1, 5, 7], one, one, one, none, none, [1, 3, 17]),
+        shape(2, [1, 9, 8], one, one, one, none, none, [2, 5, 18]),
+        shape(1, [1, 9, 8], one, [1, 2, 2], one, none, none, [1, 6, 33]),
+        shape(1, [1, 6, 6], one, one, one, square, square, [1, 4, 16]),
+        shape(1, [1, 13, 15], [1, 3, 3], one, one, square, square, [1, 16, 40]),
+        shape(2, [1, 14, 14], [1, 3, 3], one, one, square, square, [3, 4, 5]),
+        shape(1, [1, 12, 31], [1, 3, 3], [1, 2, 2], one, square, square, [1, 7, 16]),
+        shape(1, [1, 23, 23], [1, 7, 7], [1, 2, 2], one, [0, 3, 3], [0, 3, 3], [1, 3, 64]),
+        shape(1, [1, 11, 10], [1, 3, 2], [1, 3, 1], [1, 2, 3], [0, 2, 0], [0, 1, 4], [1, 5, 19]),
+        shape(1, [1, 17, 5], [1, 1, 5], one, one, [0, 0, 2], [0, 0, 2], [2, 8, 8]),
+        shape(1, [1, 1, 50], [1, 1, 9], [1, 1, 4], one, [0, 0, 4], [0, 0, 3], [1, 2, 20]),
+        shape(1, [1, 1, 1500], [1, 1, 3], one, one, [0, 0, 1], [0, 0, 1], [1, 20, 24]),
+        shape(1, [1, 3, 700], [1, 3, 3], one, one, square, square, [1, 96, 8]),
+        shape(1, [5, 6, 7], [3, 3, 3], one, one, one, one, [1, 3, 20]),
+        shape(2, [6, 5, 9], [2, 3, 1], [2, 1, 3], [1, 2, 1], [1, 0, 0], [0, 2, 1], [2, 3, 4]),
+        shape(1, [1, 4, 4], [1, 3, 3], one, [1, 4, 4], [0, 4, 4], [0, 4, 4], [1, 3, 16]),
+        shape(1, [1, 2, 2], [1, 5, 5], one, one, [0, 4, 4], [0, 4, 4], [1, 3, 5]),
+        shape(1, [1, 9, 9], [1, 3, 3], one, one, none, none, [1, 8, 16]),
+        shape(1, [1, 30, 30], [1, 3, 3], one, one, square, square, [1, 64, 96]),
+    ];
+    let mut seed = 7_u64;
+    let mut pick = |most: u64| {
+        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (seed >> 33) % most
+    };
+    for _ in 0..60 {
+        let mut three = |least: u64, most: u64| [0; 3].map(|_: usize| (least + pick(most)) as usize);
+        let (mut input, mut kernel) = (three(1, 18), three(1, 4));
+        let (stride, dilation, pad, end) = (three(1, 3), three(1, 3), three(0, 3), three(0, 3));
+        let channels = [(1 + pick(3)) as usize, (1 + pick(21)) as usize, (1 + pick(36)) as usize];
+        (input[0], kernel[0]) = if pick(3) == 0 { (input[0].min(5), kernel[0]) } else { (1, 1) };
+        shapes.push(shape(1 + pick(2) as usize, input, kernel, stride, dilation, pad, end, channels));
+    }
+    shapes.retain(|shape| volume(shape.output) > 0);
+    shapes
+}
+
+struct Convs {
+    count: usize,
+}
+
+impl OnIsa for Convs {
+    fn run<S: Simd>(&mut self, s: S) {
+        for shape in shapes() {
+            let (c_in, c_out) = (shape.groups * shape.c_in, shape.groups * shape.c_out);
+            let x = random(shape.batch * volume(shape.input) * c_in, 1);
+            let w = random(c_out * shape.c_in * volume(shape.kernel), 2);
+            let bias = random(c_out, 3);
+            let residual = random(shape.batch * volume(shape.output) * c_out, 4);
+            let want = naive(&shape, false, &x, &w, &bias, &residual);
+            let mut packed = vec![f32::NAN; pack::conv_len(shape)];
+            pack::conv(&mut packed, &w, shape);
+            let mut padded = vec![f32::NAN; pack::bias_len(shape.groups, shape.c_out)];
+            pack::bias(&mut padded, &bias, shape.groups, shape.c_out);
+            let mut out = vec![f32::NAN; residual.len()];
+            let mut scratch = vec![f32::NAN; conv_scratch_len(shape)];
+            s.enter(Conv {
+                out: &mut out,
+                x: &x,
+                w: &packed,
+                bias: Some(&padded),
+                scratch: &mut scratch,
+                shape,
+                epilogue: Add { residual: &residual, channels: c_out },
+            });
+            assert_close(&out, &want, 1e-5, 1e-4, &format!("{} {shape:?}", S::NAME));
+            self.count += 1;
+        }
+    }
+}
+
+#[test]
+fn convolutions_agree_with_their_definition() {
+    let mut convs = Convs { count: 0 };
+    let isas = each_isa(&mut convs);
+    assert_eq!(convs.count, isas * shapes().len());
+}
+
+struct Transposed {
+    count: usize,
+}
+
+impl OnIsa for Transposed {
+    fn run<S: Simd>(&mut self, s: S) {
+        for (number, forward) in shapes().into_iter().enumerate() {
+            // The forward shape read backwards, with output padding now and then.
+            let extra = forward.stride.map(|stride| if number % 3 == 0 { stride - 1 } else { 0 });
+            let output = [0, 1, 2].map(|dim| forward.input[dim] + extra[dim]);
+            let shape = ConvShape { input: forward.output, output, ..forward };
+            let (c_in, c_out) = (shape.groups * shape.c_in, shape.groups * shape.c_out);
+            let x = random(shape.batch * volume(shape.input) * c_in, 1);
+            let w = random(c_in * shape.c_out * volume(shape.kernel), 2);
+            let bias = random(c_out, 3);
+            let residual = random(shape.batch * volume(shape.output) * c_out, 4);
+            let want = naive(&shape, true, &x, &w, &bias, &residual);
+            let mut packed = vec![f32::NAN; pack::transpose_len(shape)];
+            pack::transpose(&mut packed, &w, shape);
+            let mut padded = vec![f32::NAN; pack::bias_len(shape.groups, shape.c_out)];
+            pack::bias(&mut padded, &bias, shape.groups, shape.c_out);
+            let mut out = vec![f32::NAN; residual.len()];
+            let mut scratch = vec![f32::NAN; conv_transpose_scratch_len(shape)];
+            s.enter(ConvTranspose {
+                out: &mut out,
+                x: &x,
+                w: &packed,
+                bias: Some(&padded),
+                scratch: &mut scratch,
+                shape,
+                epilogue: Add { residual: &residual, channels: c_out },
+            });
+            assert_close(&out, &want, 1e-5, 1e-4, &format!("{} {shape:?}", S::NAME));
+            self.count += 1;
+        }
+    }
+}
+
+#[test]
+fn transposed_convolutions_agree_with_their_definition() {
+    let mut transposed = Transposed { count: 0 };
+    let isas = each_isa(&mut transposed);
+    assert_eq!(transposed.count, isas * shapes().len());
+}
+
+struct Depthwise {
+    count: usize,
+}
+
+impl OnIsa for Depthwise {
+    fn run<S: Simd>(&mut self, s: S) {
+        for shape in shapes() {
+            let groups = shape.groups * shape.c_in;
+            let shape = ConvShape { groups, c_in: 1, c_out: 1, ..shape };
+            let x = random(shape.batch * volume(shape.input) * groups, 1);
+            let w = random(groups * volume(shape.kernel), 2);
+            let bias = random(groups, 3);
+            let residual = random(shape.batch * volume(shape.output) * groups, 4);
+            let want = naive(&shape, false, &x, &w, &bias, &residual);
+            let mut packed = vec![f32::NAN; pack::depthwise_len(shape)];
+            pack::depthwise(&mut packed, &w, shape);
+            let mut padded = vec![f32::NAN; pack::bias_len(1, groups)];
+            pack::bias(&mut padded, &bias, 1, groups);
+            let mut out = vec![f32::NAN; residual.len()];
+            s.enter(ConvDepthwise {
+                out: &mut out,
+                x: &x,
+                w: &packed,
+                bias: Some(&padded),
+                scratch: &mut [],
+                shape,
+                epilogue: Add { residual: &residual, channels: groups },
+            });
+            assert_close(&out, &want, 1e-5, 1e-4, &format!("{} {shape:?}", S::NAME));
+            self.count += 1;
+        }
+    }
+}
+
+#[test]
+fn depthwise_convolutions_agree_with_their_definition() {
+    let mut depthwise = Depthwise { count: 0 };
+    let isas = each_isa(&mut depthwise);
+    assert_eq!(depthwise.count, isas * shapes().len());
+}

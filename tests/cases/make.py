@@ -1,0 +1,900 @@
+"""Writes every case of this folder: a tiny model, its inputs, and the outputs onnxruntime gives for them.
+
+    cargo xtask models                                     # once: makes target/python
+    target/python/bin/python tests/cases/make.py           # all cases
+    target/python/bin/python tests/cases/make.py conv lstm # those whose name contains a word
+
+A case is a graph in ONNX's text form. Between `<` and `>` stand its constants: with a value, or with a type alone, and then
+random numbers fill it (small ones for what starts with `w`, positive ones for what starts with `var`). Inputs are random too:
+floats are normal, integers 0, 1 or 2, bools a coin's toss, unless `feed` says otherwise. `sizes` gives one run for each
+choice of the free sizes. The seed is the case's name, so a run of this script changes no case but those that were edited.
+"""
+
+import json
+import math
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+HERE = Path(__file__).parent
+CASES = {}
+LARGEST_MODEL = 40_000
+
+
+def case(name, graph, *, opset=21, dim=(), pin=(), options=None, sizes=({},), feed=None, functions="", tolerance=None,
+         edit=None, expect=None):
+    """Registers a case; see the top of the file."""
+    assert name not in CASES, name
+    CASES[name] = dict(graph=graph, opset=opset, dim=list(dim), pin=list(pin), options=options or {}, sizes=sizes, feed=feed,
+                       functions=functions, tolerance=tolerance, edit=edit, expect=expect)
+
+
+# Convolution -----------------------------------------------------------------------------------------------------------------
+
+case("conv_plain", """(float[1,3,8,7] x) => (float[] y) <float[8,3,3,3] w, float[8] b>
+    { y = Conv<pads=[1,1,1,1]>(x, w, b) }""")
+case("conv_many_channels", """(float[2,20,9,6] x) => (float[] y) <float[37,20,3,3] w, float[37] b>
+    { y = Conv(x, w, b) }""")
+case("conv_pointwise", """(float[1,24,5,7] x) => (float[] y) <float[40,24,1,1] w, float[40] b>
+    { y = Conv(x, w, b) }""")
+case("conv_grouped", """(float[1,6,7,5] x) => (float[] y) <float[9,2,3,3] w, float[9] b>
+    { y = Conv<group=3, pads=[1,1,1,1]>(x, w, b) }""")
+case("conv_depthwise", """(float[1,18,9,8] x) => (float[] y, float[] z) <float[18,1,3,3] w1, float[18] b1, float[36,1,5,3] w2>
+    { y = Conv<group=18, pads=[1,1,1,1]>(x, w1, b1)
+      z = Conv<group=18, strides=[2,1], pads=[2,1,2,1]>(x, w2) }""")
+case("conv_dilated", """(float[1,4,11,13] x) => (float[] y) <float[5,4,3,3] w>
+    { y = Conv<dilations=[2,3], pads=[2,1,1,3]>(x, w) }""")
+case("conv_asymmetric_pads", """(float[1,3,6,9] x) => (float[] y) <float[4,3,3,2] w, float[4] b>
+    { y = Conv<pads=[0,1,2,3], strides=[1,2]>(x, w, b) }""")
+case("conv_auto_pad", """(float[1,2,7,10] x) => (float[] upper, float[] lower, float[] valid) <float[3,2,3,4] w>
+    { upper = Conv<auto_pad="SAME_UPPER", strides=[2,2]>(x, w)
+      lower = Conv<auto_pad="SAME_LOWER", strides=[2,3]>(x, w)
+      valid = Conv<auto_pad="VALID", strides=[2,1]>(x, w) }""")
+case("conv_stride", """(float[2,3,10,11] x) => (float[] y) <float[17,3,5,3] w>
+    { y = Conv<strides=[2,3], pads=[2,0,2,1]>(x, w) }""")
+case("conv_1d", """(float[2,3,17] x) => (float[] y, float[] z) <float[5,3,4] w, float[5] b, float[3,1,3] wd>
+    { y = Conv<strides=[2], pads=[1,2], dilations=[2]>(x, w, b)
+      z = Conv<group=3, pads=[1,1]>(x, wd) }""")
+case("conv_3d", """(float[1,2,4,5,6] x) => (float[] y) <float[3,2,2,3,3] w, float[3] b>
+    { y = Conv<strides=[1,2,1], pads=[0,1,1,1,1,0]>(x, w, b) }""")
+case("conv_transpose", """(float[1,4,5,6] x) => (float[] plain, float[] strided, float[] grouped, float[] dilated, float[] shaped, float[] same)
+    <float[4,3,3,3] w, float[3] b, float[4,2,2,3] w2>
+    { plain = ConvTranspose(x, w, b)
+      strided = ConvTranspose<strides=[2,3], pads=[1,0,1,2], output_padding=[1,0]>(x, w, b)
+      grouped = ConvTranspose<group=2, strides=[2,2]>(x, w2)
+      dilated = ConvTranspose<dilations=[2,1]>(x, w)
+      shaped = ConvTranspose<strides=[2,2], output_shape=[10,13]>(x, w)
+      same = ConvTranspose<strides=[2,2], auto_pad="SAME_UPPER">(x, w) }""")
+case("conv_transpose_1d", """(float[2,3,7] x) => (float[] y) <float[3,18,4] w, float[18] b>
+    { y = ConvTranspose<strides=[2], pads=[1,1]>(x, w, b) }""")
+case("conv_batch_norm_relu_residual", """(float[1,8,6,6] x) => (float[] y)
+    <float[8,8,3,3] w1, float[8] scale1, float[8] b1, float[8] mean1, float[8] var1,
+     float[8,8,3,3] w2, float[8] scale2, float[8] b2, float[8] mean2, float[8] var2>
+    { c1 = Conv<pads=[1,1,1,1]>(x, w1)
+      n1 = BatchNormalization<epsilon=0.001>(c1, scale1, b1, mean1, var1)
+      r1 = Relu(n1)
+      c2 = Conv<pads=[1,1,1,1]>(r1, w2)
+      n2 = BatchNormalization(c2, scale2, b2, mean2, var2)
+      sum = Add(n2, x)
+      y = Relu(sum) }""")
+case("squeeze_excite", """(float[1,12,5,5] x) => (float[] y)
+    <float[3,12,1,1] w1, float[3] b1, float[12,3,1,1] w2, float[12] b2>
+    { pooled = GlobalAveragePool(x)
+      small = Conv(pooled, w1, b1)
+      active = Relu(small)
+      large = Conv(active, w2, b2)
+      gate = Sigmoid(large)
+      y = Mul(x, gate) }""")
+case("inverted_bottleneck", """(float[1,8,9,9] x) => (float[] y)
+    <float[24,8,1,1] w1, float[24] b1, float[24,1,3,3] w2, float[24] b2, float[8,24,1,1] w3, float[8] b3, float lo = {0.0}, float hi = {6.0}>
+    { e = Conv(x, w1, b1)
+      es = HardSwish(e)
+      d = Conv<group=24, pads=[1,1,1,1]>(es, w2, b2)
+      ds = Clip(d, lo, hi)
+      p = Conv(ds, w3, b3)
+      y = Add(p, x) }""")
+
+# Pooling ---------------------------------------------------------------------------------------------------------------------
+
+case("pool_max", """(float[1,5,9,11] x) => (float[] y, float[] dilated, float[] ceiled, float[] same)
+    { y = MaxPool<kernel_shape=[3,3], strides=[2,2], pads=[1,1,1,1]>(x)
+      dilated = MaxPool<kernel_shape=[2,3], dilations=[3,2]>(x)
+      ceiled = MaxPool<kernel_shape=[2,2], strides=[2,2], ceil_mode=1>(x)
+      same = MaxPool<kernel_shape=[3,2], strides=[2,3], auto_pad="SAME_UPPER">(x) }""")
+case("pool_average", """(float[1,5,9,10] x) => (float[] y, float[] counted, float[] ceiled, float[] dilated)
+    { y = AveragePool<kernel_shape=[3,3], strides=[2,2], pads=[1,1,1,1]>(x)
+      counted = AveragePool<kernel_shape=[3,2], strides=[2,1], pads=[1,1,2,0], count_include_pad=1>(x)
+      ceiled = AveragePool<kernel_shape=[2,2], strides=[2,2], ceil_mode=1>(x)
+      dilated = AveragePool<kernel_shape=[2,2], dilations=[2,3]>(x) }""")
+case("pool_global", """(float[2,5,3,7] x) => (float[] average, float[] maximum, float[] norm)
+    { average = GlobalAveragePool(x)
+      maximum = GlobalMaxPool(x)
+      norm = GlobalLpPool<p=2>(x) }""")
+case("pool_lp", """(float[1,3,8,7] x) => (float[] y, float[] z)
+    { y = LpPool<kernel_shape=[2,3], strides=[2,2], p=2>(x)
+      z = LpPool<kernel_shape=[3,3], pads=[1,1,1,1], p=3>(x) }""")
+case("pool_1d_and_3d", """(float[1,2,13] x, float[1,2,5,4,6] v) => (float[] m1, float[] a1, float[] m3, float[] a3)
+    { m1 = MaxPool<kernel_shape=[4], strides=[3], pads=[1,2]>(x)
+      a1 = AveragePool<kernel_shape=[3], pads=[1,1]>(x)
+      m3 = MaxPool<kernel_shape=[2,2,2], strides=[2,1,2]>(v)
+      a3 = AveragePool<kernel_shape=[2,3,2]>(v) }""")
+case("pool_max_indices", """(float[1,2,6,5] x) => (float[] y, int64[] at)
+    { y, at = MaxPool<kernel_shape=[2,2], strides=[2,1]>(x) }""")
+
+# Contractions ----------------------------------------------------------------------------------------------------------------
+
+case("matmul_weights", """(float[5,33] x) => (float[] y) <float[33,47] w> { y = MatMul(x, w) }""")
+case("matmul_batched", """(float[2,3,5,7] a, float[3,7,4] b, float[7,6] c) => (float[] y, float[] z)
+    { y = MatMul(a, b)
+      z = MatMul(a, c) }""")
+case("matmul_vectors", """(float[7] v, float[7,5] m, float[2,5,7] t) => (float[] row, float[] col, float[] dot)
+    { row = MatMul(v, m)
+      col = MatMul(t, v)
+      dot = MatMul(v, v) }""")
+case("matmul_of_transposed", """(float[2,6,4] a, float[2,6,5] b, float[2,5,4] c) => (float[] y, float[] z)
+    { at = Transpose<perm=[0,2,1]>(a)
+      y = MatMul(at, b)
+      ct = Transpose<perm=[0,2,1]>(c)
+      z = MatMul(a, ct) }""")
+case("gemm", """(float[5,7] a, float[7,5] at) => (float[] plain, float[] scaled, float[] turned, float[] column)
+    <float[7,18] w, float[18] c, float[18,7] wt, float[5,1] d>
+    { plain = Gemm(a, w, c)
+      scaled = Gemm<alpha=0.5, beta=2.0>(a, w, c)
+      turned = Gemm<transA=1, transB=1>(at, wt)
+      column = Gemm<transB=1, beta=-1.5>(a, wt, d) }""")
+case("einsum", """(float[2,3,4] a, float[2,4,5] b, float[3,4] c) => (float[] batched, float[] contracted, float[] outer, float[] turned, float[] summed, float[] heads)
+    { batched = Einsum<equation="bij,bjk->bik">(a, b)
+      contracted = Einsum<equation="bij,ij->b">(a, c)
+      outer = Einsum<equation="bij,ij->bij">(a, c)
+      turned = Einsum<equation="bij->jbi">(a)
+      summed = Einsum<equation="bij->i">(a)
+      heads = Einsum<equation="...ij,...jk->...ik">(a, b) }""")
+case("mlp", """(float[3,20] x) => (float[] y) <float[20,32] w1, float[32] b1, float[32,10] w2, float[10] b2>
+    { h = Gemm(x, w1, b1)
+      r = Relu(h)
+      o = MatMul(r, w2)
+      z = Add(o, b2)
+      y = Softmax(z) }""")
+
+# Elementwise -----------------------------------------------------------------------------------------------------------------
+
+case("unary_functions", """(float[3,37] x) => (float[] abs, float[] neg, float[] exp, float[] log, float[] sqrt, float[] rsqrt,
+        float[] sin, float[] cos, float[] tan, float[] asin, float[] acos, float[] atan, float[] sinh, float[] cosh, float[] tanh,
+        float[] asinh, float[] acosh, float[] atanh, float[] erf, float[] sigmoid, float[] floor, float[] ceil, float[] round,
+        float[] sign)
+    <float one = {1.0}, float half = {0.5}, float three = {3.0}>
+    { abs = Abs(x)
+      neg = Neg(x)
+      exp = Exp(x)
+      above = Add(abs, half)
+      log = Log(above)
+      sqrt = Sqrt(above)
+      rsqrt = Reciprocal(sqrt)
+      big = Mul(x, three)
+      sin = Sin(big)
+      cos = Cos(big)
+      tan = Tan(x)
+      inside = Tanh(x)
+      asin = Asin(inside)
+      acos = Acos(inside)
+      atan = Atan(big)
+      sinh = Sinh(x)
+      cosh = Cosh(x)
+      tanh = Tanh(big)
+      asinh = Asinh(big)
+      past = Add(abs, one)
+      acosh = Acosh(past)
+      smaller = Mul(inside, half)
+      atanh = Atanh(smaller)
+      erf = Erf(x)
+      sigmoid = Sigmoid(big)
+      floor = Floor(big)
+      ceil = Ceil(big)
+      round = Round(big)
+      sign = Sign(x) }""")
+case("unary_activations", """(float[2,5,7] x) => (float[] relu, float[] leaky, float[] prelu, float[] elu, float[] selu, float[] celu,
+        float[] hard_sigmoid, float[] hard_swish, float[] mish, float[] gelu, float[] gelu_tanh, float[] softplus,
+        float[] softsign, float[] thresholded, float[] shrink, float[] clip, float[] clip_low)
+    <float[5,1] slope, float low = {-0.5}, float high = {0.75}>
+    { relu = Relu(x)
+      leaky = LeakyRelu<alpha=0.2>(x)
+      prelu = PRelu(x, slope)
+      elu = Elu<alpha=1.5>(x)
+      selu = Selu(x)
+      celu = Celu<alpha=2.0>(x)
+      hard_sigmoid = HardSigmoid<alpha=0.3, beta=0.4>(x)
+      hard_swish = HardSwish(x)
+      mish = Mish(x)
+      gelu = Gelu(x)
+      gelu_tanh = Gelu<approximate="tanh">(x)
+      softplus = Softplus(x)
+      softsign = Softsign(x)
+      thresholded = ThresholdedRelu<alpha=0.3>(x)
+      shrink = Shrink<lambd=0.4, bias=0.1>(x)
+      clip = Clip(x, low, high)
+      clip_low = Clip(x, low) }""")
+case("unary_special_values", """(float[12] x) => (float[] exp, float[] log, float[] tanh, float[] sigmoid, float[] erf, float[] sqrt,
+        float[] relu, float[] abs, float[] sign, bool[] nan, bool[] inf, bool[] negative_inf, float[] clip)
+    <float low = {-1.0}, float high = {1.0}>
+    { exp = Exp(x)
+      log = Log(x)
+      tanh = Tanh(x)
+      sigmoid = Sigmoid(x)
+      erf = Erf(x)
+      sqrt = Sqrt(x)
+      relu = Relu(x)
+      abs = Abs(x)
+      sign = Sign(x)
+      nan = IsNaN(x)
+      inf = IsInf(x)
+      negative_inf = IsInf<detect_positive=0>(x)
+      clip = Clip(x, low, high) }""",
+     feed=lambda r, s: dict(x=np.array([0, -0.0, 1, -1, np.inf, -np.inf, np.nan, 88.9, -104, 1e-40, 3e38, -3e38], np.float32)),
+     # Unlike onnxruntime's, the standard's Relu and Clip hand NaN on.
+     expect={"relu": lambda x: np.maximum(x, 0), "clip": lambda x: np.clip(x, -1, 1), "sign": np.sign,
+             "tanh": np.tanh, "erf": lambda x: np.array([math.erf(v) for v in x], np.float32),
+             "sigmoid": lambda x: (1 / (1 + np.exp(-x.astype(np.float64)))).astype(np.float32)})
+case("binary_broadcast", """(float[2,3,4,5] a, float[3,1,5] b, float[4,1] c, float d) => (float[] add, float[] sub, float[] mul, float[] div, float[] scalar,
+        float[] low, float[] high, float[] many, float[] average)
+    { add = Add(a, b)
+      sub = Sub(c, a)
+      mul = Mul(b, c)
+      div = Div(a, b)
+      scalar = Mul(d, a)
+      low = Min(a, b, c)
+      high = Max(a, c)
+      many = Sum(a, b, c, d)
+      average = Mean(a, b) }""")
+case("elementwise_chain", """(float[2,6,5] a, float[6,1] b) => (float[] y) <float[5] c, float half = {0.5}>
+    { t1 = Mul(a, b)
+      t2 = Add(t1, c)
+      t3 = Sigmoid(t2)
+      t4 = Mul(t3, t2)
+      t5 = Sub(t4, half)
+      y = Div(t5, a) }""")
+case("where_compare_logical", """(float[3,5] a, float[5] b, bool[3,1] p, int64[3,5] i) => (float[] chosen, bool[] eq, bool[] lt, bool[] le, bool[] gt, bool[] ge,
+        bool[] both, bool[] either, bool[] one, bool[] no, bool[] same_flag, int64[] picked, bool[] int_lt)
+    <int64 one_int = {1}>
+    { chosen = Where(p, a, b)
+      lt = Less(a, b)
+      le = LessOrEqual(a, b)
+      gt = Greater(a, b)
+      ge = GreaterOrEqual(a, b)
+      eq = Equal(i, one_int)
+      both = And(lt, p)
+      either = Or(lt, p)
+      one = Xor(gt, p)
+      no = Not(p)
+      same_flag = Equal(lt, p)
+      int_lt = Less(i, one_int)
+      picked = Where(int_lt, one_int, i) }""")
+case("cast_chain", """(float[10] x, int64[6] i, bool[4] p, uint8[5] u) => (int32[] whole, float[] back, bool[] truth, int64[] counted, float[] masked,
+        uint8[] narrowed, double[] wide, int8[] signed, float[] bytes)
+    { whole = Cast<to=6>(x)
+      back = Cast<to=1>(whole)
+      truth = Cast<to=9>(i)
+      counted = Cast<to=7>(p)
+      masked = Cast<to=1>(p)
+      narrowed = Cast<to=2>(i)
+      wide = Cast<to=11>(x)
+      signed = Cast<to=3>(i)
+      bytes = Cast<to=1>(u) }""",
+     feed=lambda r, s: dict(x=np.array([0.4, -0.6, 1.5, 2.5, -1.5, 100.9, -7.0, 0.0, 3.999, -0.1], np.float32),
+                            i=np.array([0, 1, -1, 5, 100, -100], np.int64), u=np.array([0, 1, 127, 128, 255], np.uint8)))
+case("mod_pow_integer_division", """(int64[9] a, int64[9] b, float[9] x, float[9] y, int32[9] c) => (int64[] quotient, int64[] remainder, int64[] fmod, float[] float_fmod,
+        float[] power, float[] square, float[] root, int32[] int_power, int32[] quotient32)
+    <float two = {2.0}, float half = {0.5}, int32 three = {3}>
+    { quotient = Div(a, b)
+      remainder = Mod(a, b)
+      fmod = Mod<fmod=1>(a, b)
+      float_fmod = Mod<fmod=1>(x, y)
+      positive = Abs(x)
+      power = Pow(positive, y)
+      square = Pow(x, two)
+      root = Pow(positive, half)
+      int_power = Pow(c, three)
+      quotient32 = Div(c, three) }""",
+     feed=lambda r, s: dict(a=np.array([7, -7, 7, -7, 0, 6, -6, 9, 1], np.int64), b=np.array([3, 3, -3, -3, 5, 2, 3, 10, -1], np.int64),
+                            c=np.array([-5, -4, -3, -1, 0, 1, 2, 7, 11], np.int32)))
+case("integer_elementwise", """(int32[2,4] a, int32[4] b, uint8[6] u) => (int32[] sum, int32[] product, int32[] negative, int32[] absolute, int32[] sign, int32[] low, int32[] high,
+        uint8[] left, uint8[] right, uint8[] conj, uint8[] disj, uint8[] exclusive, uint8[] inverted, int32[] clipped)
+    <uint8 two = {2}, uint8 mask = {12}, int32 lo = {-2}, int32 hi = {3}>
+    { sum = Add(a, b)
+      product = Mul(a, b)
+      negative = Neg(a)
+      absolute = Abs(a)
+      sign = Sign(a)
+      low = Min(a, b)
+      high = Max(a, b)
+      clipped = Clip(a, lo, hi)
+      left = BitShift<direction="LEFT">(u, two)
+      right = BitShift<direction="RIGHT">(u, two)
+      conj = BitwiseAnd(u, mask)
+      disj = BitwiseOr(u, mask)
+      exclusive = BitwiseXor(u, mask)
+      inverted = BitwiseNot(u) }""",
+     feed=lambda r, s: dict(a=r.integers(-9, 9, (2, 4)).astype(np.int32), b=r.integers(-9, 9, 4).astype(np.int32),
+                            u=r.integers(0, 256, 6).astype(np.uint8)))
+case("double_precision", """(double[3,4] x, double[4] y) => (double[] sum, double[] exp, double[] quotient, float[] narrow, double[] total)
+    { sum = Add(x, y)
+      exp = Exp(x)
+      quotient = Div(x, y)
+      narrow = Cast<to=1>(exp)
+      total = ReduceSum(x) }""")
+
+# Reductions ------------------------------------------------------------------------------------------------------------------
+
+case("reduce_kinds", """(float[3,4,5] x) => (float[] sum, float[] mean, float[] max, float[] min, float[] prod, float[] l1, float[] l2, float[] log_sum, float[] log_sum_exp, float[] sum_square)
+    <int64[1] last = {-1}, int64[1] middle = {1}>
+    { sum = ReduceSum(x, last)
+      mean = ReduceMean(x, middle)
+      max = ReduceMax(x, last)
+      min = ReduceMin(x, middle)
+      prod = ReduceProd(x, last)
+      l1 = ReduceL1(x, last)
+      l2 = ReduceL2(x, middle)
+      positive = Abs(x)
+      log_sum = ReduceLogSum(positive, last)
+      log_sum_exp = ReduceLogSumExp(x, middle)
+      sum_square = ReduceSumSquare(x, last) }""")
+case("reduce_axes", """(float[2,3,4,5] x) => (float[] all, float[] first, float[] outer, float[] inner, float[] split, float[] kept, float[] nothing, float[] scalar)
+    <int64[1] axis0 = {0}, int64[2] axes01 = {0,1}, int64[2] axes23 = {2,-1}, int64[2] axes13 = {1,3}, int64[0] none = {}>
+    { all = ReduceSum(x)
+      first = ReduceSum<keepdims=0>(x, axis0)
+      outer = ReduceMean<keepdims=0>(x, axes01)
+      inner = ReduceMax<keepdims=0>(x, axes23)
+      split = ReduceSum<keepdims=0>(x, axes13)
+      kept = ReduceMean<keepdims=1>(x, axes13)
+      nothing = ReduceSum<noop_with_empty_axes=1>(x, none)
+      scalar = ReduceMean<keepdims=0>(x) }""")
+case("reduce_integers", """(int64[3,4] i, int32[2,5] j) => (int64[] sum, int64[] max, int32[] min, int32[] prod, int32[] mean)
+    <int64[1] axis = {1}>
+    { sum = ReduceSum<keepdims=0>(i, axis)
+      max = ReduceMax(i, axis)
+      min = ReduceMin(j, axis)
+      prod = ReduceProd(j, axis)
+      mean = ReduceMean(j, axis) }""")
+case("reduce_axes_attribute", """(float[2,3,4] x) => (float[] y, float[] z)
+    { y = ReduceMean<axes=[1,2], keepdims=0>(x)
+      z = ReduceMax<axes=[-1]>(x) }""", opset=12)
+case("arg_reduce", """(float[3,4,5] x, int32[6] i) => (int64[] largest, int64[] smallest, int64[] last_of_ties, int64[] first, int64[] of_ints)
+    { largest = ArgMax<axis=-1, keepdims=0>(x)
+      smallest = ArgMin<axis=1>(x)
+      first = ArgMax<axis=0, keepdims=0>(x)
+      rounded = Round(x)
+      last_of_ties = ArgMax<axis=2, select_last_index=1>(rounded)
+      of_ints = ArgMax<keepdims=0>(i) }""")
+case("top_k", """(float[3,9] x, int64[7,2] i) => (float[] best, int64[] at, float[] least, int64[] least_at, int64[] most, int64[] most_at)
+    <int64[1] three = {3}, int64[1] four = {4}>
+    { best, at = TopK(x, three)
+      least, least_at = TopK<largest=0>(x, four)
+      most, most_at = TopK<axis=0>(i, three) }""")
+case("softmax_axes", """(float[2,5,7] x) => (float[] last, float[] middle, float[] first, float[] log_last, float[] log_middle, float[] hard)
+    { last = Softmax(x)
+      middle = Softmax<axis=1>(x)
+      first = Softmax<axis=0>(x)
+      log_last = LogSoftmax<axis=-1>(x)
+      log_middle = LogSoftmax<axis=1>(x)
+      hard = Hardmax<axis=1>(x) }""")
+case("softmax_flattened", """(float[2,3,4] x) => (float[] y, float[] z)
+    { y = Softmax<axis=1>(x)
+      z = LogSoftmax<axis=2>(x) }""", opset=11)
+
+# Normalisation and attention -------------------------------------------------------------------------------------------------
+
+case("norm_layer", """(float[2,3,20] x) => (float[] y, float[] two_axes, float[] mean, float[] deviation)
+    <float[20] scale, float[20] bias, float[3,20] scale2>
+    { y, mean, deviation = LayerNormalization<epsilon=0.001>(x, scale, bias)
+      two_axes = LayerNormalization<axis=1>(x, scale2) }""")
+case("norm_layer_from_primitives", """(float[2,3,20] x) => (float[] y) <float[20] scale, float[20] bias, int64[1] last = {-1}, float two = {2.0}, float epsilon = {0.00001}>
+    { mean = ReduceMean(x, last)
+      d = Sub(x, mean)
+      square = Pow(d, two)
+      variance = ReduceMean(square, last)
+      padded = Add(variance, epsilon)
+      deviation = Sqrt(padded)
+      normal = Div(d, deviation)
+      scaled = Mul(normal, scale)
+      y = Add(scaled, bias) }""")
+case("norm_instance_group_batch", """(float[2,6,4,3] x) => (float[] instance, float[] group, float[] batch)
+    <float[6] scale, float[6] bias, float[6] mean, float[6] var>
+    { instance = InstanceNormalization(x, scale, bias)
+      group = GroupNormalization<num_groups=3>(x, scale, bias)
+      batch = BatchNormalization(x, scale, bias, mean, var) }""")
+case("norm_rms", """(float[2,3,18] x) => (float[] y) <float[18] scale> { y = RMSNormalization<axis=-1>(x, scale) }""", opset=23)
+case("norm_local_and_lp", """(float[1,7,3,4] x) => (float[] local, float[] lp1, float[] lp2, float[] variance)
+    { local = LRN<size=3, alpha=0.01, beta=0.6, bias=1.5>(x)
+      lp1 = LpNormalization<axis=1, p=1>(x)
+      lp2 = LpNormalization<axis=-1, p=2>(x)
+      variance = MeanVarianceNormalization<axes=[0,2,3]>(x) }""")
+case("attention_from_primitives", """(float[1,6,8] x, float[1,1,6,6] mask) => (float[] y)
+    <float[8,8] wq, float[8,8] wk, float[8,8] wv, float[8,8] wo, int64[4] split = {1,6,2,4}, int64[3] joined = {1,6,8}, float scale = {0.5}>
+    { q = MatMul(x, wq)
+      k = MatMul(x, wk)
+      v = MatMul(x, wv)
+      qs = Reshape(q, split)
+      ks = Reshape(k, split)
+      vs = Reshape(v, split)
+      qh = Transpose<perm=[0,2,1,3]>(qs)
+      kh = Transpose<perm=[0,2,3,1]>(ks)
+      vh = Transpose<perm=[0,2,1,3]>(vs)
+      scores = MatMul(qh, kh)
+      scaled = Mul(scores, scale)
+      masked = Add(scaled, mask)
+      weights = Softmax<axis=-1>(masked)
+      mixed = MatMul(weights, vh)
+      turned = Transpose<perm=[0,2,1,3]>(mixed)
+      flat = Reshape(turned, joined)
+      y = MatMul(flat, wo) }""")
+case("attention_operator", """(float[1,2,5,8] q, float[1,2,7,8] k, float[1,2,7,8] v) => (float[] y, float[] causal)
+    { y = Attention(q, k, v)
+      causal = Attention<is_causal=1, scale=0.25>(q, k, v) }""", opset=23)
+case("transformer_block", """(float[2,5,16] x) => (float[] y)
+    <float[16] scale1, float[16] bias1, float[16,48] w_qkv, float[48] b_qkv, float[16,16] wo, float[16] bo, float[16] scale2, float[16] bias2,
+     float[16,32] w1, float[32] b1, float[32,16] w2, float[16] b2, int64[5] split = {2,5,3,4,4}, int64[3] joined = {2,5,16},
+     int64 zero = {0}, int64 one = {1}, int64 two = {2}, float scale = {0.5}>
+    { n1 = LayerNormalization(x, scale1, bias1)
+      qkv0 = MatMul(n1, w_qkv)
+      qkv = Add(qkv0, b_qkv)
+      parts = Reshape(qkv, split)
+      heads = Transpose<perm=[2,0,3,1,4]>(parts)
+      q = Gather(heads, zero)
+      k = Gather(heads, one)
+      v = Gather(heads, two)
+      kt = Transpose<perm=[0,1,3,2]>(k)
+      raw = MatMul(q, kt)
+      scores = Mul(raw, scale)
+      weights = Softmax(scores)
+      mixed = MatMul(weights, v)
+      turned = Transpose<perm=[0,2,1,3]>(mixed)
+      flat = Reshape(turned, joined)
+      projected0 = MatMul(flat, wo)
+      projected = Add(projected0, bo)
+      middle = Add(projected, x)
+      n2 = LayerNormalization(middle, scale2, bias2)
+      h0 = MatMul(n2, w1)
+      h1 = Add(h0, b1)
+      h2 = Gelu(h1)
+      h3 = MatMul(h2, w2)
+      h4 = Add(h3, b2)
+      y = Add(h4, middle) }""")
+
+# Moving data -----------------------------------------------------------------------------------------------------------------
+
+case("gather", """(float[4,5,3] x, int64[2,2] i, int32 s) => (float[] rows, float[] columns, float[] one, float[] backwards, float[] embedded)
+    <int64[3] back = {-1,-3,0}, float[7,6] w>
+    { rows = Gather(x, i)
+      columns = Gather<axis=1>(x, i)
+      one = Gather<axis=2>(x, s)
+      backwards = Gather<axis=1>(x, back)
+      embedded = Gather(w, i) }""")
+case("gather_nd", """(float[2,3,4] x, int64[2,2] i, int64[2,1,1] j, int64[3,3] e) => (float[] slices, float[] batched, float[] elements)
+    { slices = GatherND(x, i)
+      batched = GatherND<batch_dims=1>(x, j)
+      elements = GatherND(x, e) }""",
+     feed=lambda r, s: dict(i=np.array([[0, 2], [1, -1]], np.int64), j=np.array([[[1]], [[2]]], np.int64),
+                            e=np.array([[0, 0, 0], [1, 2, 3], [-1, 0, -2]], np.int64)))
+case("gather_elements", """(float[3,4] x, int64[2,4] i, int64[3,2] j) => (float[] y, float[] z)
+    { y = GatherElements(x, i)
+      z = GatherElements<axis=1>(x, j) }""")
+case("scatter_elements", """(float[3,5] x, int64[2,3] i, float[2,3] u, int64[1,2] d, float[1,2] v) => (float[] y, float[] along, float[] added, float[] largest)
+    { y = ScatterElements(x, i, u)
+      along = ScatterElements<axis=1>(x, d, v)
+      added = ScatterElements<reduction="add">(x, i, u)
+      largest = ScatterElements<reduction="max">(x, i, u) }""",
+     feed=lambda r, s: dict(i=np.array([[0, 2, -1], [1, 0, 1]], np.int64), d=np.array([[4, 1]], np.int64)))
+case("scatter_nd", """(float[4,3] x, int64[2,1] i, float[2,3] u, int64[3,2] e, float[3] v) => (float[] rows, float[] elements, float[] added, float[] product)
+    { rows = ScatterND(x, i, u)
+      elements = ScatterND(x, e, v)
+      added = ScatterND<reduction="add">(x, e, v)
+      product = ScatterND<reduction="mul">(x, i, u) }""",
+     feed=lambda r, s: dict(i=np.array([[3], [1]], np.int64), e=np.array([[0, 0], [3, 2], [0, -2]], np.int64)))
+case("concat_split", """(float[2,3,4] a, float[2,1,4] b, float[2,3,4] c) => (float[] middle, float[] last, float[] first, float[] p, float[] q, float[] r, float[] s, float[] t, float[] turned)
+    <int64[3] sizes = {1,2,1}>
+    { middle = Concat<axis=1>(a, b, c)
+      last = Concat<axis=-1>(a, c)
+      first = Concat<axis=0>(a, c)
+      p, q, r = Split<axis=2>(a, sizes)
+      s, t = Split<axis=1, num_outputs=2>(a)
+      turned = Concat<axis=1>(t, s) }""")
+case("slice", """(float[6,7,5] x) => (float[] part, float[] stepped, float[] reversed, float[] clamped, float[] negative)
+    <int64[2] starts = {1,2}, int64[2] ends = {5,6}, int64[2] axes = {0,1}, int64[2] steps = {2,3},
+     int64[1] last = {-1}, int64[1] lowest = {-1000}, int64[1] axis1 = {1}, int64[1] back = {-2},
+     int64[1] from = {3}, int64[1] far = {9223372036854775807}, int64[1] one = {1}, int64[1] minus_three = {-3}>
+    { part = Slice(x, starts, ends)
+      stepped = Slice(x, starts, ends, axes, steps)
+      reversed = Slice(x, last, lowest, axis1, back)
+      clamped = Slice(x, from, far, last, one)
+      negative = Slice(x, minus_three, last, axis1) }""")
+case("pad_modes", """(float[2,4,5] x, int32[3] i) => (float[] zeros, float[] filled, float[] reflected, float[] edges, float[] wrapped, float[] cropped, int32[] ints, float[] by_axes)
+    <int64[6] pads = {0,2,1,1,1,3}, int64[6] crop = {0,-1,2,0,1,-2}, float value = {1.5}, int64[2] pads1 = {2,1}, int64[1] axis = {-2}, int32 seven = {7}>
+    { zeros = Pad(x, pads)
+      filled = Pad(x, pads, value)
+      reflected = Pad<mode="reflect">(x, pads)
+      edges = Pad<mode="edge">(x, pads)
+      wrapped = Pad<mode="wrap">(x, pads)
+      cropped = Pad(x, crop, value)
+      ints = Pad(i, pads1, seven)
+      by_axes = Pad(x, pads1, value, axis) }""")
+case("transpose_reshape", """(float[2,3,4,5] x) => (float[] turned, float[] swapped, float[] reversed, float[] flat, float[] inferred, float[] kept, float[] squeezed, float[] chained, float[] flattened)
+    <int64[1] minus = {-1}, int64[3] shape = {4,-1,3}, int64[3] zero = {0,0,-1}, int64[2] axes = {0,3}>
+    { turned = Transpose<perm=[0,2,3,1]>(x)
+      swapped = Transpose<perm=[0,1,3,2]>(x)
+      reversed = Transpose(x)
+      flat = Reshape(x, minus)
+      inferred = Reshape(x, shape)
+      kept = Reshape(x, zero)
+      wide = Unsqueeze(flat, axes_front)
+      squeezed = Squeeze(wide)
+      again = Transpose<perm=[3,0,1,2]>(turned)
+      rest = Relu(again)
+      chained = Transpose<perm=[1,2,3,0]>(rest)
+      flattened = Flatten<axis=2>(x) }""".replace("int64[2] axes = {0,3}", "int64[2] axes_front = {0,2}"))
+case("expand_tile", """(float[3,1] x, float[2,3] y) => (float[] expanded, float[] wider, float[] tiled)
+    <int64[3] shape = {2,1,4}, int64[2] same = {3,5}, int64[2] repeats = {2,3}>
+    { expanded = Expand(x, shape)
+      wider = Expand(x, same)
+      tiled = Tile(y, repeats) }""")
+case("depth_to_space", """(float[1,8,2,3] x, float[1,2,4,6] y) => (float[] dcr, float[] crd, float[] back)
+    { dcr = DepthToSpace<blocksize=2>(x)
+      crd = DepthToSpace<blocksize=2, mode="CRD">(x)
+      back = SpaceToDepth<blocksize=2>(y) }""")
+case("resize_nearest", """(float[1,2,4,5] x) => (float[] doubled, float[] floored, float[] ceiled, float[] aligned, float[] halved, float[] sized)
+    <float[4] twice = {1.0,1.0,2.0,2.0}, float[4] odd = {1.0,1.0,1.7,0.6}, int64[4] sizes = {1,2,7,3}>
+    { doubled = Resize<mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor">(x, , twice)
+      floored = Resize<mode="nearest", nearest_mode="floor">(x, , odd)
+      ceiled = Resize<mode="nearest", nearest_mode="ceil", coordinate_transformation_mode="asymmetric">(x, , odd)
+      aligned = Resize<mode="nearest", coordinate_transformation_mode="align_corners">(x, , , sizes)
+      halved = Resize<mode="nearest", nearest_mode="round_prefer_ceil">(x, , odd)
+      sized = Resize<mode="nearest">(x, , , sizes) }""")
+case("resize_linear", """(float[1,2,4,5] x) => (float[] half, float[] aligned, float[] asymmetric, float[] torch, float[] smaller)
+    <float[4] scales = {1.0,1.0,2.0,1.5}, int64[4] sizes = {1,2,7,3}, float[4] less = {1.0,1.0,0.5,0.6}>
+    { half = Resize<mode="linear">(x, , scales)
+      aligned = Resize<mode="linear", coordinate_transformation_mode="align_corners">(x, , , sizes)
+      asymmetric = Resize<mode="linear", coordinate_transformation_mode="asymmetric">(x, , scales)
+      torch = Resize<mode="linear", coordinate_transformation_mode="pytorch_half_pixel">(x, , , sizes)
+      smaller = Resize<mode="linear">(x, , less) }""")
+case("resize_cubic", """(float[1,2,5,6] x) => (float[] half, float[] aligned, float[] excluded, float[] sharper)
+    <float[4] scales = {1.0,1.0,2.0,1.5}, int64[4] sizes = {1,2,9,4}>
+    { half = Resize<mode="cubic">(x, , scales)
+      aligned = Resize<mode="cubic", coordinate_transformation_mode="align_corners">(x, , , sizes)
+      excluded = Resize<mode="cubic", exclude_outside=1>(x, , scales)
+      sharper = Resize<mode="cubic", cubic_coeff_a=-0.5>(x, , scales) }""")
+case("upsample_old", """(float[1,2,3,4] x) => (float[] y) <float[4] scales = {1.0,1.0,2.0,3.0}> { y = Upsample<mode="nearest">(x, scales) }""", opset=9)
+case("cumsum_trilu_onehot", """(float[4,5] x, int64[3] i) => (float[] sum, float[] exclusive, float[] reverse, float[] lower, float[] upper, float[] hot, float[] hot_first)
+    <int64 axis = {1}, int64 axis0 = {0}, int64 k = {1}, int64 depth = {4}, float[2] values = {0.0,2.5}>
+    { sum = CumSum(x, axis)
+      exclusive = CumSum<exclusive=1>(x, axis0)
+      reverse = CumSum<reverse=1, exclusive=1>(x, axis)
+      lower = Trilu<upper=0>(x)
+      upper = Trilu(x, k)
+      hot = OneHot(i, depth, values)
+      hot_first = OneHot<axis=0>(i, depth, values) }""")
+case("reverse_sequence", """(float[5,3,2] x, int64[3] n, float[3,5] y) => (float[] time_first, float[] batch_first)
+    { time_first = ReverseSequence(x, n)
+      batch_first = ReverseSequence<batch_axis=0, time_axis=1>(y, n) }""", feed=lambda r, s: dict(n=np.array([5, 2, 3], np.int64)))
+case("generated_values", """(float[3,4] x) => (float[] ramp, float[] filled, float[] eye, int64[] shape, int64[] size, int64[] part)
+    <float start = {1.0}, float limit = {6.0}, float delta = {1.5}, int64[2] dims = {2,3}>
+    { ramp0 = Range(start, limit, delta)
+      filled0 = ConstantOfShape<value=float[1]{2.5}>(dims)
+      eye0 = EyeLike(x)
+      total = ReduceSum<keepdims=0>(x)
+      ramp = Mul(ramp0, total)
+      filled = Add(filled0, total)
+      eye = Mul(eye0, x)
+      shape = Shape(x)
+      size = Size(x)
+      part = Shape<start=1>(x) }""")
+
+# Recurrence and control flow -------------------------------------------------------------------------------------------------
+
+case("lstm", """(float[5,2,3] x) => (float[] y, float[] y_h, float[] y_c) <float[1,16,3] w, float[1,16,4] wr, float[1,32] wb>
+    { y, y_h, y_c = LSTM<hidden_size=4>(x, w, wr, wb) }""")
+case("lstm_bidirectional_initial_state", """(float[5,2,3] x, float[2,2,4] h, float[2,2,4] c) => (float[] y, float[] y_h, float[] y_c)
+    <float[2,16,3] w, float[2,16,4] wr, float[2,32] wb, int32[2] lens = {5,3}>
+    { y, y_h, y_c = LSTM<hidden_size=4, direction="bidirectional">(x, w, wr, wb, lens, h, c) }""")
+case("lstm_reverse", """(float[4,1,3] x) => (float[] y_h) <float[1,20,3] w, float[1,20,5] wr>
+    { , y_h = LSTM<hidden_size=5, direction="reverse">(x, w, wr) }""")
+case("gru", """(float[5,2,3] x, float[1,2,4] h) => (float[] y, float[] y_h, float[] after)
+    <float[1,12,3] w, float[1,12,4] wr, float[1,24] wb>
+    { y, y_h = GRU<hidden_size=4>(x, w, wr, wb, , h)
+      after = GRU<hidden_size=4, linear_before_reset=1>(x, w, wr, wb) }""")
+case("gru_bidirectional", """(float[5,2,3] x) => (float[] y, float[] y_h) <float[2,12,3] w, float[2,12,4] wr, float[2,24] wb, int32[2] lens = {2,5}>
+    { y, y_h = GRU<hidden_size=4, direction="bidirectional", linear_before_reset=1>(x, w, wr, wb, lens) }""")
+case("rnn", """(float[5,2,3] x, float[2,2,4] h) => (float[] y, float[] y_h, float[] relu)
+    <float[2,4,3] w, float[2,4,4] wr, float[2,8] wb, float[1,4,3] w1, float[1,4,4] wr1>
+    { y, y_h = RNN<hidden_size=4, direction="bidirectional">(x, w, wr, wb, , h)
+      relu = RNN<hidden_size=4, activations=["Relu"]>(x, w1, wr1) }""")
+case("if_known_condition", """(float[2,3] x) => (float[] y) <bool yes = {1}, float two = {2.0}>
+    { y = If(yes) <then_branch = doubled () => (float[2,3] t) { t = Mul(x, two) },
+                   else_branch = negated () => (float[2,3] e) { e = Neg(x) }> }""")
+case("if_pinned_condition", """(float[2,3] x, int64 mode) => (float[] y) <int64 one = {1}, float two = {2.0}>
+    { first = Equal(mode, one)
+      y = If(first) <then_branch = doubled () => (float[2,3] t) { t = Mul(x, two) },
+                     else_branch = negated () => (float[2,3] e) { e = Neg(x) }> }""",
+     pin=["mode=0"], feed=lambda r, s: dict(mode=np.array(0, np.int64)))
+case("scan", """(float[3] start, float[4,3] x) => (float[] last, float[] partial)
+    { last, partial = Scan<num_scan_inputs=1, body = step (float[3] sum_in, float[3] next) => (float[3] sum_out, float[3] copy)
+        { sum_out = Add(sum_in, next)
+          copy = Tanh(sum_out) }>(start, x) }""")
+case("loop_known_trip_count", """(float[3] x) => (float[] last, float[] each) <int64 trips = {4}, bool go = {1}, float rate = {0.5}>
+    { last, each = Loop(trips, go, x) <body = step (int64 i, bool go_in, float[3] v_in) => (bool go_out, float[3] v_out, float[3] seen)
+        { go_out = Identity(go_in)
+          scaled = Mul(v_in, rate)
+          v_out = Sin(scaled)
+          seen = Neg(v_out) }> }""")
+case("local_function", """(float[2,3] x) => (float[] y) { t = local.swish<beta=1.5>(x)
+      y = local.swish<beta=0.5>(t) }""",
+     functions="""<domain: "local", opset_import: ["": 21]> swish <beta> (v) => (r)
+    { b = Constant<value_float: float = @beta>()
+      s = Mul(v, b)
+      g = Sigmoid(s)
+      r = Mul(v, g) }""")
+case("identity_and_dropout", """(float[2,3] x) => (float[] y) <float ratio = {0.5}>
+    { a = Identity(x)
+      b = Dropout(a, ratio)
+      y = Exp(b) }""")
+
+# The interface ---------------------------------------------------------------------------------------------------------------
+
+case("output_is_input", """(float[2,3] x, float[3] b) => (float[2,3] x, float[] y) { y = Add(x, b) }""")
+case("output_is_constant", """(float[3] x) => (float[] y, float[3] c, int64[] shape) <float[3] c = {1.0,2.0,3.0}>
+    { y = Add(x, c)
+      shape = Shape(x) }""")
+case("output_is_output_reshaped", """(float[2,6] x) => (float[] y, float[] z) <int64[2] shape = {3,4}>
+    { y = Exp(x)
+      z = Reshape(y, shape) }""")
+case("input_unused", """(float[3] x, float[4] ignored) => (float[] y) { y = Relu(x) }""")
+case("input_of_size_zero_rank", """(float x, int64 i) => (float[] y, int64[] j) { y = Exp(x)
+      j = Add(i, i) }""")
+case("names_are_awkward", """(float[2] fn, float[2] a_b, float[2] input1) => (float[] type, float[] a_b_out, float[] self)
+    { type = Add(fn, a_b)
+      a_b_out = Mul(a_b, input1)
+      self = Sub(fn, input1) }""",
+     edit={"fn": "fn", "a_b": "a.b", "input1": "a/b", "a_b_out": "größe", "type": "type", "self": "self"})
+case("names_clash_with_generated", """(float[2] arena, float[2] io, float[2] weights, float[2] sizes) => (float[] s, float[] marker, float[] self_)
+    { s = Add(arena, io)
+      marker = Mul(io, weights)
+      self_ = Sub(arena, sizes) }""")
+case("names_of_sizes_clash", """(float[a_b,a_c] n0_a_b, float[a_b] blocks) => (float[] data, float[] shape)
+    { t = Transpose(n0_a_b)
+      data = Mul(t, blocks)
+      shape = Concat<axis=0>(blocks, blocks) }""", edit={"a_b": "a b", "a_c": "a.b"}, sizes=[{"a b": 2, "a.b": 3}, {"a b": 4, "a.b": 1}])
+case("kernels_embedded", """(float[1,3,8,8] x) => (float[] y) <float[16,3,3,3] w, float[16] b, float[16,10] w2>
+    { c = Conv<pads=[1,1,1,1]>(x, w, b)
+      r = Relu(c)
+      p = GlobalAveragePool(r)
+      f = Flatten(p)
+      m = MatMul(f, w2)
+      y = Softmax(m) }""", options={"kernels": "embedded"})
+case("kernels_embedded_dynamic", """(float[n,6] x) => (float[] y) <float[6,5] w, float[5] b>
+    { m = Gemm(x, w, b)
+      y = LogSoftmax(m) }""", options={"kernels": "embedded"}, sizes=[{"n": 1}, {"n": 5}, {"n": 2}])
+
+# Sizes chosen later ----------------------------------------------------------------------------------------------------------
+
+case("free_batch", """(float[batch,2,7,7] x) => (float[] y) <float[6,2,3,3] w, float[6] b, float[54,10] w2, float[10] b2, int64[2] shape = {-1,54}>
+    { c = Conv<pads=[1,1,1,1]>(x, w, b)
+      r = Relu(c)
+      p = MaxPool<kernel_shape=[2,2], strides=[2,2]>(r)
+      f = Reshape(p, shape)
+      g = Gemm(f, w2, b2)
+      y = Softmax(g) }""", sizes=[{"batch": 1}, {"batch": 3}, {"batch": 8}, {"batch": 2}])
+case("free_image", """(float[1,3,height,width] x) => (float[] y) <float[9,3,3,3] w1, float[9] b1, float[9,1,3,3] w2, float[4,9,1,1] w3>
+    { c1 = Conv<pads=[1,1,1,1], strides=[2,2]>(x, w1, b1)
+      r1 = Relu(c1)
+      c2 = Conv<pads=[1,1,1,1], group=9>(r1, w2)
+      p = AveragePool<kernel_shape=[3,3], strides=[2,2], pads=[1,1,1,1]>(c2)
+      y = Conv(p, w3) }""",
+     sizes=[{"height": 8, "width": 8}, {"height": 9, "width": 13}, {"height": 1, "width": 5}, {"height": 16, "width": 7}])
+case("free_image_skip", """(float[1,2,height,width] x) => (float[] y, float[] pooled) <float[4,2,3,3] w1, float[4,4,2,2] wt, float[2,4,1,1] w2>
+    { c1 = Conv<pads=[1,1,1,1]>(x, w1)
+      down = MaxPool<kernel_shape=[2,2], strides=[2,2]>(c1)
+      up = ConvTranspose<strides=[2,2]>(down, wt)
+      s = Add(up, c1)
+      y = Conv(s, w2)
+      pooled = GlobalAveragePool(y) }""", sizes=[{"height": 4, "width": 6}, {"height": 10, "width": 2}])
+case("bounded_sequence", """(int64[1,seq] tokens) => (float[] y)
+    <float[11,16] w, float[16] scale, float[16] bias, float[16,16] wq, float[16,16] wk, float[16,16] wv, int64[4] split = {1,-1,2,8}, int64[3] joined = {1,-1,16}, float scale_qk = {0.35}>
+    { x = Gather(w, tokens)
+      n = LayerNormalization(x, scale, bias)
+      q = MatMul(n, wq)
+      k = MatMul(n, wk)
+      v = MatMul(n, wv)
+      qs = Reshape(q, split)
+      ks = Reshape(k, split)
+      vs = Reshape(v, split)
+      qh = Transpose<perm=[0,2,1,3]>(qs)
+      kh = Transpose<perm=[0,2,3,1]>(ks)
+      vh = Transpose<perm=[0,2,1,3]>(vs)
+      raw = MatMul(qh, kh)
+      scaled = Mul(raw, scale_qk)
+      weights = Softmax<axis=-1>(scaled)
+      mixed = MatMul(weights, vh)
+      turned = Transpose<perm=[0,2,1,3]>(mixed)
+      flat = Reshape(turned, joined)
+      y = Add(flat, x) }""", dim=["seq<=12"], sizes=[{"seq": 12}, {"seq": 1}, {"seq": 7}])
+case("bounded_batch_fixed_rest", """(float[batch,rows,4] x) => (float[] y) <float[4,6] w>
+    { m = MatMul(x, w)
+      y = Tanh(m) }""", dim=["batch<=4", "rows=3"], sizes=[{"batch": 4, "rows": 3}, {"batch": 1, "rows": 3}])
+case("computed_dims", """(float[n,4] x, float[m,4] y) => (float[] both, float[] crossed, float[] padded, float[] flat, float[] halved, int64[] sizes)
+    <int64[4] pads = {1,0,2,0}, int64[1] minus = {-1}, int64[1] zero = {0}, int64[1] far = {2147483647}, int64[1] two = {2}>
+    { both = Concat<axis=0>(x, y)
+      yt = Transpose(y)
+      crossed = MatMul(x, yt)
+      padded = Pad(x, pads)
+      flat = Reshape(x, minus)
+      halved = Slice(x, zero, far, zero, two)
+      sizes = Shape(both) }""", sizes=[{"n": 2, "m": 3}, {"n": 5, "m": 1}, {"n": 1, "m": 1}])
+case("shape_arithmetic", """(float[b,c,h,w] x) => (float[] y, float[] flat) <int64 i0 = {0}, int64 i2 = {2}, int64 i3 = {3}, int64[1] axis0 = {0}, int64[1] minus = {-1}, int64 two = {2}>
+    { shape = Shape(x)
+      b0 = Gather(shape, i0)
+      h0 = Gather(shape, i2)
+      w0 = Gather(shape, i3)
+      area = Mul(h0, w0)
+      b1 = Unsqueeze(b0, axis0)
+      area1 = Unsqueeze(area, axis0)
+      target = Concat<axis=0>(b1, minus, area1)
+      y = Reshape(x, target)
+      n = ReduceProd<keepdims=0>(shape)
+      n1 = Unsqueeze(n, axis0)
+      flat = Reshape(x, n1) }""", sizes=[{"b": 2, "c": 3, "h": 4, "w": 5}, {"b": 1, "c": 1, "h": 3, "w": 2}])
+case("free_elementwise", """(float[n,m] a, float[m] b) => (float[] y, float[] total, float[] soft, int64[] at)
+    { s = Add(a, b)
+      y = Tanh(s)
+      total = ReduceSum<keepdims=0>(y)
+      soft = Softmax<axis=0>(y)
+      at = ArgMax<axis=1>(a) }""", sizes=[{"n": 3, "m": 5}, {"n": 1, "m": 1}, {"n": 4, "m": 33}])
+case("free_time_recurrent", """(float[time,1,3] x) => (float[] y, float[] y_h, float[] g) <float[1,16,3] w, float[1,16,4] wr, float[1,32] wb, float[1,12,4] w2, float[1,12,4] wr2, int64[1] axis = {1}>
+    { y, y_h = LSTM<hidden_size=4>(x, w, wr, wb)
+      s = Squeeze(y, axis)
+      , g = GRU<hidden_size=4>(s, w2, wr2) }""", sizes=[{"time": 6}, {"time": 1}, {"time": 9}])
+case("free_resize", """(float[1,2,h,w] x) => (float[] doubled, float[] blended) <float[4] twice = {1.0,1.0,2.0,2.0}>
+    { doubled = Resize<mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor">(x, , twice)
+      blended = Resize<mode="linear">(x, , twice) }""", sizes=[{"h": 3, "w": 4}, {"h": 5, "w": 2}])
+case("free_moves", """(float[n,6] x, int64[k] i) => (float[] rows, float[] tiled, float[] upper, float[] summed, float[] reversed, float[] p, float[] q, float[] grown)
+    <int64[2] repeats = {2,1}, int64 axis = {0}, int64[1] last = {-1}, int64[1] lowest = {-2147483648}, int64[1] axis0 = {0}, int64[1] back = {-1}, int64[2] halves = {2,4}>
+    { rows = Gather(x, i)
+      tiled = Tile(x, repeats)
+      upper = Trilu(x)
+      summed = CumSum(x, axis)
+      reversed = Slice(x, last, lowest, axis0, back)
+      p, q = Split<axis=1>(x, halves)
+      shape = Shape(x)
+      one = Unsqueeze(upper, axis0)
+      grown = Expand(one, wide) }""".replace("int64[2] halves", "int64[3] wide = {2,1,1}, int64[2] halves"),
+     sizes=[{"n": 3, "k": 2}, {"n": 7, "k": 5}])
+case("unnamed_axis", """(float[?,3] x) => (float[] y) <float[3,4] w> { y = MatMul(x, w) }""", dim=["x:0=2"], sizes=[{"x:0": 2}])
+case("size_zero", """(float[n,3] x) => (float[] y, float[] both) <float[3,4] w, float[2,3] c>
+    { y = MatMul(x, w)
+      both = Concat<axis=0>(x, c) }""", sizes=[{"n": 0}, {"n": 2}])
+
+
+# Making them -----------------------------------------------------------------------------------------------------------------
+
+
+def fill(shape, name, rng):
+    if name.startswith("var"):
+        return rng.uniform(0.5, 1.5, shape).astype(np.float32)
+    values = rng.standard_normal(shape)
+    if name.startswith("w"):
+        fan_in = np.prod(shape[1:]) if len(shape) > 2 else shape[0]
+        values /= np.sqrt(max(fan_in, 1))
+    return values.astype(np.float32)
+
+
+def random_input(shape, dtype, rng):
+    if dtype in (np.float32, np.float64):
+        return rng.standard_normal(shape).astype(dtype)
+    if dtype == np.bool_:
+        return rng.integers(0, 2, shape).astype(dtype)
+    return rng.integers(0, 3, shape).astype(dtype)
+
+
+def build(name, spec, rng):
+    opsets = f'"" : {spec["opset"]}' + (', "local" : 1' if spec["functions"] else "")
+    ir = 8 if spec["opset"] < 21 else 10
+    model = onnx.parser.parse_model(f"<ir_version: {ir}, opset_import: [{opsets}]> {name} {spec['graph']} {spec['functions']}")
+    graph = model.graph
+    made = {output for node in graph.node for output in node.output}
+    constants = {constant.name for constant in graph.initializer}
+    for info in list(graph.value_info):
+        if info.name not in made:
+            assert info.name not in constants
+            shape = [d.dim_value for d in info.type.tensor_type.shape.dim]
+            graph.initializer.append(numpy_helper.from_array(fill(shape, info.name, rng), info.name))
+            graph.value_info.remove(info)
+    if spec["edit"]:
+        rename(graph, spec["edit"])
+    model = onnx.shape_inference.infer_shapes(model, strict_mode=not spec["functions"], data_prop=True)
+    del model.graph.value_info[:]
+    return model
+
+
+def rename(graph, names):
+    def new(old):
+        return names.get(old, old)
+
+    for info in [*graph.input, *graph.output, *graph.initializer]:
+        info.name = new(info.name)
+    for info in graph.input:
+        for dim in info.type.tensor_type.shape.dim:
+            if dim.dim_param:
+                dim.dim_param = new(dim.dim_param)
+    for node in graph.node:
+        node.input[:] = [new(n) for n in node.input]
+        node.output[:] = [new(n) for n in node.output]
+
+
+def make(name, spec):
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    model = build(name, spec, rng)
+    folder = HERE / name
+    folder.mkdir(exist_ok=True)
+    for old in folder.iterdir():
+        old.unlink()
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
+    runs = []
+    for at, sizes in enumerate(spec["sizes"]):
+        feed = spec["feed"](rng, sizes) if spec["feed"] else {}
+        for info in model.graph.input:
+            tensor = info.type.tensor_type
+            dims = [sizes.get(d.dim_param or f"{info.name}:{i}", d.dim_value) for i, d in enumerate(tensor.shape.dim)]
+            if info.name not in feed:
+                feed[info.name] = random_input(dims, helper.tensor_dtype_to_np_dtype(tensor.elem_type), rng)
+        names = [info.name for info in model.graph.output]
+        results = dict(zip(names, session.run(names, feed)))
+        for output, numpy_function in (spec["expect"] or {}).items():
+            with np.errstate(all="ignore"):
+                results[output] = numpy_function(feed[model.graph.input[0].name])
+        pinned = {pin.rsplit("=", 1)[0] for pin in spec["pin"]}
+        run = {"inputs": [], "outputs": []}
+        for kind, arrays in (("inputs", feed), ("outputs", results)):
+            for i, (array_name, array) in enumerate(arrays.items()):
+                if array_name in pinned and kind == "inputs":
+                    continue
+                file = f"{kind[:-1]}_{at}_{i}.npy"
+                np.save(folder / file, np.asarray(array, order="C"))
+                run[kind].append({"name": array_name, "file": file})
+        runs.append(run)
+        if len(spec["sizes"]) == 1:
+            for info in model.graph.output:
+                if not all(d.dim_value or d.dim_param for d in info.type.tensor_type.shape.dim) or not info.type.tensor_type.HasField("shape"):
+                    info.CopyFrom(helper.make_tensor_value_info(info.name, info.type.tensor_type.elem_type, results[info.name].shape))
+    onnx.checker.check_model(model)
+    data = model.SerializeToString()
+    assert len(data) < LARGEST_MODEL, f"{name}: {len(data)} bytes"
+    (folder / "model.onnx").write_bytes(data)
+    description = {"options": {"dim": spec["dim"], "pin": spec["pin"], **spec["options"]}, "runs": runs}
+    if spec["tolerance"]:
+        description["tolerance"] = spec["tolerance"]
+    (folder / "case.json").write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n")
+
+
+def main():
+    words = sys.argv[1:]
+    failed = 0
+    chosen = [name for name in CASES if not words or any(word in name for word in words)]
+    for name in chosen:
+        try:
+            make(name, CASES[name])
+        except Exception as error:  # every case is tried, so that one run shows all that is wrong
+            failed += 1
+            print(f"{name}: {type(error).__name__}: {str(error)[:600]}")
+    if not words:
+        for folder in HERE.iterdir():
+            if folder.is_dir() and folder.name not in CASES:
+                print(f"{folder.name}: no case of this script has this name")
+    print(f"{len(chosen) - failed} cases written, {failed} failed")
+    sys.exit(failed > 0)
+
+
+main()

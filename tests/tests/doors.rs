@@ -1,0 +1,215 @@
+//! The doors are equal: whichever is opened, and however often, the same bytes come out; and each notices a changed model.
+
+use kiln_codegen::cargo::ModelFile;
+use kiln_codegen::{Compiled, Options, WeightSource, compile};
+use kiln_tests::array::Array;
+use kiln_tests::case::Case;
+use kiln_tests::right;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+kiln::include_model!("cases/mlp/model.onnx", name = Perceptron);
+
+mod free {
+    kiln::include_model!("cases/free_batch/model.onnx", name = FreeBatch, dims = { batch <= 8 }, isa = [scalar]);
+}
+
+mod shared {
+    kiln::include_model!("cases/if_pinned_condition/model.onnx", name = Branch, pins = { mode = 0 }, kernels = kiln_tests::kernels);
+}
+
+#[test]
+fn the_macro_gives_the_right_answer() {
+    let case = Case::read("mlp");
+    let run = &case.runs[0];
+    let mut model = Perceptron::new();
+    let y = model.run(run.inputs["x"].fixed().unwrap());
+    right(&Array::of(y, &[3, 10]), &run.outputs["y"], case.tolerance).unwrap();
+    assert_eq!(Perceptron::SOURCE, "model.onnx");
+
+    let case = Case::read("if_pinned_condition");
+    let run = &case.runs[0];
+    let mut model = shared::Branch::new();
+    let y = model.run(run.inputs["x"].fixed().unwrap());
+    right(&Array::of(y, &[2, 3]), &run.outputs["y"], case.tolerance).unwrap();
+}
+
+#[test]
+fn the_macro_takes_views_where_sizes_are_free() {
+    let case = Case::read("free_batch");
+    let mut model = free::FreeBatch::new();
+    for run in &case.runs {
+        let x = &run.inputs["x"];
+        let view = free::free_batch::View::new(x.elements().unwrap(), x.sizes().unwrap()).unwrap();
+        let y = model.run(view).unwrap();
+        right(&Array::of(y.data, &y.shape), &run.outputs["y"], case.tolerance).unwrap();
+    }
+    let too_many = vec![0.0; 9 * 2 * 7 * 7];
+    let view = free::free_batch::View::new(&too_many, [9, 2, 7, 7]).unwrap();
+    let message = model.run(view).err().map(|e| e.to_string());
+    assert_eq!(message.as_deref(), Some("axis 0 of `x` has size 9, more than the 8 the model was generated for"));
+    let view = free::free_batch::View::new(&too_many, [1, 2, 7, 63]).unwrap();
+    assert!(model.run(view).is_err());
+}
+
+#[test]
+fn the_build_script_door_writes_what_the_library_gives() {
+    let mut compared = 0;
+    for generated in kiln_tests::generated().iter().filter(|generated| generated.new.is_ok()) {
+        let path = Path::new(generated.source);
+        let mut options = options_of(generated.case, generated.isa);
+        options.name = Some(format!("{}_{}", generated.case, generated.isa));
+        let weights = path.with_extension("weights");
+        let name = weights.file_name().unwrap().to_string_lossy().into_owned();
+        let compiled = library(&model_of(generated.case), &options);
+        assert_eq!(std::fs::read_to_string(path).unwrap(), compiled.emit(&WeightSource::OutDir(name)).unwrap(), "{}", generated.case);
+        assert_eq!(std::fs::read(weights).unwrap(), compiled.weights(), "{}", generated.case);
+        compared += 1;
+    }
+    println!("{compared} generated sources are the library's");
+    assert!(compared > 0);
+}
+
+#[test]
+fn the_command_line_writes_what_the_library_gives_and_so_again() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["conv_plain", "free_batch", "transformer_block"] {
+        let compiled = library(&model_of(name), &Options::default());
+        let text = compiled.emit(&WeightSource::File("out.weights".into())).unwrap();
+        for _ in 0..2 {
+            let output = folder.path().join("out.rs");
+            assert_eq!(kiln(&["compile", &text_of(&model_of(name)), "-o", &text_of(&output)]), ExitCode::SUCCESS);
+            assert_eq!(std::fs::read_to_string(&output).unwrap(), text);
+            assert_eq!(std::fs::read(folder.path().join("out.weights")).unwrap(), compiled.weights());
+            std::fs::remove_file(output).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_command_line_takes_every_option() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.rs");
+    let mut options = Options::default();
+    let set = [("name", "Net"), ("dim", "batch<=3"), ("isa", "scalar,avx2"), ("std", "false"), ("kernels", "crate::kernels")];
+    set.iter().for_each(|(key, value)| options.set(key, value).unwrap());
+    let model = text_of(&model_of("free_batch"));
+    let arguments = ["--name", "Net", "--dim", "batch<=3", "--isa", "scalar,avx2", "--no-std", "--kernels", "crate::kernels"];
+    let command = [&["compile", &model, "-o", &text_of(&output)], &arguments[..]].concat();
+    assert_eq!(kiln(&command), ExitCode::SUCCESS);
+    let want = library(&model_of("free_batch"), &options).emit(&WeightSource::File("out.weights".into())).unwrap();
+    assert_eq!(std::fs::read_to_string(&output).unwrap(), want);
+}
+
+#[test]
+fn check_finds_stale_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.rs");
+    let command = ["compile", &text_of(&model_of("mlp")), "-o", &text_of(&output)];
+    let check = [&command[..], &["--check"]].concat();
+    assert_eq!(kiln(&check), ExitCode::from(1), "nothing is there yet");
+    assert!(!output.exists(), "--check writes nothing");
+    assert_eq!(kiln(&command), ExitCode::SUCCESS);
+    assert_eq!(kiln(&check), ExitCode::SUCCESS);
+    let weights = folder.path().join("out.weights");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    bytes[0] ^= 1;
+    std::fs::write(&weights, &bytes).unwrap();
+    assert_eq!(kiln(&check), ExitCode::from(1), "the weights are stale");
+    assert_eq!(kiln(&command), ExitCode::SUCCESS);
+    let mut text = std::fs::read_to_string(&output).unwrap();
+    text.push('\n');
+    std::fs::write(&output, text).unwrap();
+    assert_eq!(kiln(&check), ExitCode::from(1), "the source is stale");
+}
+
+#[test]
+fn the_command_line_refuses_what_it_cannot_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = text_of(&folder.path().join("out.rs"));
+    let model = text_of(&model_of("mlp"));
+    for (command, why) in [
+        (vec!["check", "no/such/model.onnx"], "no such file"),
+        (vec!["compile", &model, "-o", &output, "--isa", "mmx"], "no such instruction set"),
+        (vec!["compile", &model, "-o", &output, "--pin", "nothing=1"], "no such input"),
+        (vec!["compile", &model, "-o", &output, "--dim", "rows"], "not an assignment"),
+    ] {
+        assert_eq!(kiln(&command), ExitCode::from(2), "{why}");
+    }
+    assert_eq!(kiln(&["check", &model]), ExitCode::SUCCESS);
+    assert_eq!(kiln(&["check", &model, "--json"]), ExitCode::SUCCESS);
+}
+
+#[test]
+fn kernels_of_the_command_line_are_the_library_s() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("kernels.rs");
+    assert_eq!(kiln(&["kernels", "-o", &text_of(&output)]), ExitCode::SUCCESS);
+    assert_eq!(std::fs::read_to_string(&output).unwrap(), kiln_codegen::shared_kernels().unwrap());
+}
+
+/// An application whose model file changes is rebuilt, through the macro and through a build script.
+#[test]
+fn editing_the_model_rebuilds_the_application() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    // A folder that stays: the compiler itself is built there once.
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rebuild");
+    std::fs::create_dir_all(folder.join("src")).unwrap();
+    let manifest = format!(
+        "[package]\nname = \"rebuild\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\nkiln = {{ path = {:?} }}\n\n[build-dependencies]\nkiln-codegen = {{ path = {:?} }}\n",
+        root.join("macros"),
+        root.join("codegen")
+    );
+    std::fs::write(folder.join("Cargo.toml"), manifest).unwrap();
+    std::fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+    std::fs::write(folder.join("build.rs"), "fn main() {\n    kiln_codegen::cargo::Builder::new(\"model.onnx\").set(\"name\", \"Built\").build();\n}\n").unwrap();
+    std::fs::write(
+        folder.join("src/main.rs"),
+        "kiln::include_model!(\"model.onnx\", name = Expanded);\ninclude!(concat!(env!(\"OUT_DIR\"), \"/built.rs\"));\n\nfn main() {\n    println!(\"{} {}\", Expanded::SOURCE_SHA256, Built::SOURCE_SHA256);\n}\n",
+    )
+    .unwrap();
+    let mut seen = Vec::new();
+    for case in ["mlp", "kernels_embedded", "mlp"] {
+        // Written anew, so that its time changes.
+        std::fs::write(folder.join("model.onnx"), std::fs::read(model_of(case)).unwrap()).unwrap();
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let output = Command::new(cargo)
+            .args(["run", "--quiet", "--offline"])
+            .env("CARGO_TARGET_DIR", folder.join("target"))
+            .env_remove("RUSTFLAGS")
+            .current_dir(&folder)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        seen.push(String::from_utf8(output.stdout).unwrap());
+        let sums: Vec<&str> = seen.last().unwrap().split_whitespace().collect();
+        assert_eq!(sums[0], sums[1], "both doors read the same file");
+    }
+    assert_ne!(seen[0], seen[1]);
+    assert_eq!(seen[0], seen[2]);
+}
+
+fn kiln(arguments: &[&str]) -> ExitCode {
+    cargo_kiln::main([&["kiln"], arguments].concat())
+}
+
+fn model_of(case: &str) -> PathBuf {
+    kiln_tests::case::folder().join(case).join("model.onnx")
+}
+
+fn text_of(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn options_of(case: &str, isa: &str) -> Options {
+    let mut options = Options::default();
+    options.set("isa", isa).unwrap();
+    options.set("kernels", "crate::kernels").unwrap();
+    Case::read(case).options.iter().for_each(|(key, value)| options.set(key, value).unwrap());
+    options
+}
+
+fn library(model: &Path, options: &Options) -> Compiled {
+    let file = ModelFile::read(model).unwrap();
+    file.with_source(|source| compile(source, options)).unwrap_or_else(|e| panic!("{}: {e}", model.display()))
+}

@@ -1,0 +1,5 @@
+//! No arguments at all.
+
+kiln::include_model!();
+
+fn main() {}

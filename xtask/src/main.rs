@@ -1,0 +1,51 @@
+//! The repository's own commands, run as `cargo xtask <command>`.
+//!
+//! Each command is one file. They may install tools and write under `target/`; they never
+//! write to a tracked file.
+
+mod clip;
+mod cross;
+mod models;
+mod paths;
+mod process;
+mod python;
+mod sha256;
+mod verify;
+mod wheels;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+/// The repository's own commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Command {
+    /// Make the pinned Python environment, target/python
+    Python,
+    /// Fetch the third-party models, store onnxruntime's answers for them, make the speech clip
+    Models,
+    /// Build every stored case with kiln and compare with the stored answers
+    Verify(verify::Args),
+    /// Build and run the examples for a Cortex-M4 and for aarch64, under QEMU
+    Cross(cross::Args),
+    /// Make target/models/speech.wav: synthesised speech in noise
+    Clip,
+}
+
+fn main() -> ExitCode {
+    let done = match Command::parse() {
+        Command::Python => python::make().map(|()| true),
+        Command::Models => models::fetch().map(|()| true),
+        Command::Verify(args) => verify::all(&args),
+        Command::Cross(args) => cross::all(&args),
+        Command::Clip => clip::make().map(|()| true),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
