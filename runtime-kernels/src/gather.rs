@@ -195,7 +195,7 @@ pub(super) fn check_nd(
     inner: usize,
 ) {
     assert!(depth <= x_dims.len(), "an index tuple must not be longer than the data has axes");
-    assert_eq!(inner, x_dims[depth..].iter().product());
+    assert_eq!(inner, x_dims[depth..].iter().product::<usize>());
     assert_eq!(x_len, batch * x_dims.iter().product::<usize>());
     assert_eq!(indices_len, batch * n_idx * depth);
 }

@@ -4,7 +4,7 @@
 //! first of nine bits so that its product with n is exact. e^r - 1 = r + r² q(r), with q of degree 4 from a Remez
 //! exchange on [-0.3475, 0.3475] for the error relative to e^r - 1 (2^-26 with its coefficients rounded).
 //!
-//! Bounds, over all floats: `exp` 1.1 ulp, denormals included; `expm1` 1.8.
+//! Bounds, seen over every 61st float: `exp` 1.1 ulp, denormals included; `expm1` 1.8.
 
 use super::polynomial::polynomial;
 use super::simd::Simd;

@@ -4,7 +4,7 @@
 //! would cancel, x + x³ p(x²) with p of degree 3 from a Remez exchange for the relative error (2^-31.6 with its
 //! coefficients rounded). The inverses are [`log1p`] of what is left after 1, so that they are close where x is small.
 //!
-//! Bounds, over all floats: `sinh` 1.7 ulp, `cosh` 1.6, `asinh` 1.9, `acosh` 2.4, `atanh` 2.2.
+//! Bounds, seen over every 61st float: `sinh` 1.7 ulp, `cosh` 1.6, `asinh` 1.9, `acosh` 2.4, `atanh` 2.2.
 
 use super::math_exp::{expm1_reduced, reduce};
 use super::math_log::log1p;

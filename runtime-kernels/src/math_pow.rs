@@ -5,7 +5,7 @@
 //! degree 3, two thirds kept as its first coefficient and the others from a Remez exchange for the relative error (2^-36.8). The cubic term, a
 //! hundredth of the whole at most, is kept as such a sum too.
 //!
-//! Bound, over all pairs: 1.5 ulp, denormal results included.
+//! Bound, seen over two million random pairs and the special values: 1.5 ulp, denormal results included.
 
 use super::math_exp::{LN2_HI, LN2_LO, exp_sum};
 use super::math_log::split;

@@ -2,7 +2,7 @@
 //!
 //! With e = e^-|x|, which cannot overflow: 1 / (1 + e) for positive x and e / (1 + e) for negative.
 //!
-//! Bound: 2.5 ulp for x above -87.3; below, where results are denormal, they may be zero.
+//! Bound, seen over every 61st float: 2.5 ulp for x above -87.3; below, where results are denormal, they may be zero.
 
 use super::math_exp::exp_flushed;
 use super::simd::Simd;

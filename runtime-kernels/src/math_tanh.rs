@@ -3,7 +3,7 @@
 //! With t = e^2|x| - 1, taken as in [`math_exp`](super::math_exp) so that it is close where x is small: t / (t + 2), and
 //! the sign of x. Beyond 10 the result is 1 as rounded.
 //!
-//! Bound, over all floats: 2.7 ulp.
+//! Bound, seen over every 61st float: 2.7 ulp.
 
 use super::math_exp::{expm1_reduced, reduce};
 use super::simd::Simd;

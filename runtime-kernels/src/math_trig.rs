@@ -5,7 +5,7 @@
 //! properly. Then sin r = r + r³ p(r²) and cos r = 1 - r²/2 + r⁴ q(r²), p and q of degree 2 from Remez exchanges on
 //! [0, 0.79²] for the relative error (2^-27.8 and 2^-32.9 with their coefficients rounded).
 //!
-//! Bounds, over all floats: `sin` and `cos` 1.7 ulp, `tan` 4.0.
+//! Bounds, seen over every 61st float: `sin` and `cos` 1.7 ulp, `tan` 4.0.
 
 use super::polynomial::polynomial;
 use super::simd::Simd;

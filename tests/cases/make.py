@@ -692,13 +692,13 @@ case("free_image", """(float[1,3,height,width] x) => (float[] y) <float[9,3,3,3]
       p = AveragePool<kernel_shape=[3,3], strides=[2,2], pads=[1,1,1,1]>(c2)
       y = Conv(p, w3) }""",
      sizes=[{"height": 8, "width": 8}, {"height": 9, "width": 13}, {"height": 1, "width": 5}, {"height": 16, "width": 7}])
-case("free_image_skip", """(float[1,2,height,width] x) => (float[] y, float[] pooled) <float[4,2,3,3] w1, float[4,4,2,2] wt, float[2,4,1,1] w2>
+case("free_image_skip", """(float[1,2,height,width] x) => (float[] y, float[] pooled) <float[4,2,3,3] w1, float[4,4,3,3] w2, float[2,8,1,1] w3>
     { c1 = Conv<pads=[1,1,1,1]>(x, w1)
-      down = MaxPool<kernel_shape=[2,2], strides=[2,2]>(c1)
-      up = ConvTranspose<strides=[2,2]>(down, wt)
-      s = Add(up, c1)
-      y = Conv(s, w2)
-      pooled = GlobalAveragePool(y) }""", sizes=[{"height": 4, "width": 6}, {"height": 10, "width": 2}])
+      c2 = Conv<pads=[2,2,2,2], dilations=[2,2]>(c1, w2)
+      s = Add(c2, c1)
+      both = Concat<axis=1>(s, c1)
+      y = Conv(both, w3)
+      pooled = GlobalAveragePool(y) }""", sizes=[{"height": 4, "width": 6}, {"height": 9, "width": 1}])
 case("bounded_sequence", """(int64[1,seq] tokens) => (float[] y)
     <float[11,16] w, float[16] scale, float[16] bias, float[16,16] wq, float[16,16] wk, float[16,16] wv, int64[4] split = {1,-1,2,8}, int64[3] joined = {1,-1,16}, float scale_qk = {0.35}>
     { x = Gather(w, tokens)
@@ -731,7 +731,7 @@ case("computed_dims", """(float[n,4] x, float[m,4] y) => (float[] both, float[] 
       flat = Reshape(x, minus)
       halved = Slice(x, zero, far, zero, two)
       sizes = Shape(both) }""", sizes=[{"n": 2, "m": 3}, {"n": 5, "m": 1}, {"n": 1, "m": 1}])
-case("shape_arithmetic", """(float[b,c,h,w] x) => (float[] y, float[] flat) <int64 i0 = {0}, int64 i2 = {2}, int64 i3 = {3}, int64[1] axis0 = {0}, int64[1] minus = {-1}, int64 two = {2}>
+case("shape_arithmetic", """(float[b,c,h,w] x) => (float[] y) <int64 i0 = {0}, int64 i2 = {2}, int64 i3 = {3}, int64[1] axis0 = {0}, int64[1] minus = {-1}, int64 two = {2}>
     { shape = Shape(x)
       b0 = Gather(shape, i0)
       h0 = Gather(shape, i2)
@@ -740,10 +740,12 @@ case("shape_arithmetic", """(float[b,c,h,w] x) => (float[] y, float[] flat) <int
       b1 = Unsqueeze(b0, axis0)
       area1 = Unsqueeze(area, axis0)
       target = Concat<axis=0>(b1, minus, area1)
-      y = Reshape(x, target)
+      y = Reshape(x, target) }""", sizes=[{"b": 2, "c": 3, "h": 4, "w": 5}, {"b": 1, "c": 1, "h": 3, "w": 2}])
+case("shape_product", """(float[b,c] x) => (float[] flat) <int64[1] axis0 = {0}>
+    { shape = Shape(x)
       n = ReduceProd<keepdims=0>(shape)
       n1 = Unsqueeze(n, axis0)
-      flat = Reshape(x, n1) }""", sizes=[{"b": 2, "c": 3, "h": 4, "w": 5}, {"b": 1, "c": 1, "h": 3, "w": 2}])
+      flat = Reshape(x, n1) }""", sizes=[{"b": 2, "c": 3}, {"b": 1, "c": 4}])
 case("free_elementwise", """(float[n,m] a, float[m] b) => (float[] y, float[] total, float[] soft, int64[] at)
     { s = Add(a, b)
       y = Tanh(s)

@@ -154,8 +154,8 @@ pub fn running() -> bool {
     RUNNING.get()
 }
 
-/// Calls a generated `run`.
-fn watched<T>(run: impl FnOnce() -> T) -> T {
+/// Calls a generated `run`; [`running`] is true meanwhile.
+pub fn watched<T>(run: impl FnOnce() -> T) -> T {
     RUNNING.set(true);
     let result = run();
     RUNNING.set(false);

@@ -72,4 +72,6 @@ fn the_count_counts() {
     COUNT.set(0);
     drop(std::hint::black_box(vec![1u8]));
     assert_eq!(COUNT.get(), 0, "outside of a run nothing counts");
+    kiln_tests::watched(|| drop(std::hint::black_box(vec![1u8])));
+    assert_eq!(COUNT.get(), 1, "inside everything does");
 }

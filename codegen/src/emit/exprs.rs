@@ -80,8 +80,21 @@ fn v(i: usize) -> Ident {
     format_ident!("v{i}")
 }
 
+/// Which instructions the result needs.
+fn live(map: &Map) -> Vec<bool> {
+    let mut live = vec![false; map.insts.len()];
+    live.last_mut().into_iter().for_each(|last| *last = true);
+    for (at, (inst, _)) in map.insts.iter().enumerate().rev() {
+        if live[at] {
+            inst.operands().for_each(|operand| live[operand] = true);
+        }
+    }
+    live
+}
+
 fn simd_body(map: &Map, input: &dyn Fn(usize) -> TokenStream) -> TokenStream {
-    let lets = map.insts.iter().enumerate().map(|(at, &(inst, _))| {
+    let live = live(map);
+    let lets = map.insts.iter().enumerate().filter(|&(at, _)| live[at]).map(|(at, &(inst, _))| {
         let value = match inst {
             Inst::Input(i) => input(i),
             Inst::Const(bits) => {
@@ -165,6 +178,7 @@ fn simd(name: &Ident, map: &Map) -> TokenStream {
 
         impl kernels::map::MapF32<#n> for #name {
             #[inline(always)]
+            #[allow(unused_variables)]
             fn apply<S: kernels::simd::Simd>(self, s: S, v: [S::F32; #n]) -> S::F32 {
                 #body
             }
@@ -216,7 +230,8 @@ fn scalar(name: &Ident, map: &Map) -> TokenStream {
     }
     let fields: Vec<Ident> = (0..n).map(|i| format_ident!("a{i}")).collect();
     let types: Vec<Ident> = inputs.iter().map(|dtype| format_ident!("{}", dtype.rust())).collect();
-    let lets = map.insts.iter().enumerate().map(|(at, &(inst, dtype))| {
+    let live = live(map);
+    let lets = map.insts.iter().enumerate().filter(|&(at, _)| live[at]).map(|(at, &(inst, dtype))| {
         let value = match inst {
             Inst::Input(i) => {
                 let field = &fields[i];
@@ -380,7 +395,7 @@ fn literal(bits: u64, dtype: DType) -> TokenStream {
             let value = f64::from_bits(bits);
             if value.is_finite() {
                 let magnitude = Literal::f64_suffixed(value.abs());
-                if value.is_sign_negative() { quote!((-#magnitude)) } else { quote!(#magnitude) }
+                if value.is_sign_negative() { quote!(-#magnitude) } else { quote!(#magnitude) }
             } else {
                 quote!(f64::from_bits(#bits))
             }
@@ -395,8 +410,8 @@ fn literal(bits: u64, dtype: DType) -> TokenStream {
             let magnitude = Literal::u128_unsuffixed(value.unsigned_abs());
             match value {
                 value if value == i128::from(i64::MIN) => quote!(i64::MIN),
-                value if value < 0 => quote!((-#magnitude as #ty)),
-                _ => quote!((#magnitude as #ty)),
+                value if value < 0 => quote!(-#magnitude as #ty),
+                _ => quote!(#magnitude as #ty),
             }
         }
     }
@@ -405,7 +420,7 @@ fn literal(bits: u64, dtype: DType) -> TokenStream {
 fn f32_literal(value: f32) -> TokenStream {
     if value.is_finite() {
         let magnitude = Literal::f32_suffixed(value.abs());
-        return if value.is_sign_negative() { quote!((-#magnitude)) } else { quote!(#magnitude) };
+        return if value.is_sign_negative() { quote!(-#magnitude) } else { quote!(#magnitude) };
     }
     let bits = value.to_bits();
     quote!(f32::from_bits(#bits))

@@ -274,15 +274,15 @@ fn number(value: f64, dtype: DType) -> TokenStream {
     match dtype {
         DType::F32 | DType::F64 if !value.is_finite() => {
             let value = float(value);
-            quote!((#value as #ty))
+            quote!(#value as #ty)
         }
         DType::F32 | DType::F64 => {
             let value = float(value);
-            quote!((#value as #ty))
+            quote!(#value as #ty)
         }
         _ => {
             let magnitude = Literal::u128_unsuffixed((value as i128).unsigned_abs());
-            if value < 0.0 { quote!((-#magnitude as #ty)) } else { quote!((#magnitude as #ty)) }
+            if value < 0.0 { quote!(-#magnitude as #ty) } else { quote!(#magnitude as #ty) }
         }
     }
 }

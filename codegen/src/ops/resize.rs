@@ -1,8 +1,11 @@
 //! Resampling along axes.
 
 use super::{Lower, Rules};
-use super::operands::{around, result, exactly, has_axis, is_number};
-use crate::ir::{Dim, Tensor, Type, indices};
+use super::operands::{fixed, is_f32, parts, around, result, exactly, has_axis, is_number};
+use super::walk::{Walk, dense};
+use crate::ir::{DType, Dim, Tensor, Type, indices};
+use crate::plan::Arg;
+use kiln_kernels::resize_tables::{self as tables, ResizeSpec, resize_tables};
 
 /// Resampling along some axes, any layout. One operand; constants decide everything else.
 #[derive(Clone, PartialEq, Debug)]
@@ -132,8 +135,27 @@ impl Rules for Resize {
     }
 
     fn lower(&self, cx: &mut Lower) -> Result<(), String> {
-        let _ = cx;
-        Err("has no kernel yet".into())
+        let x_shape = cx.ty(0).shape.clone();
+        let active: Vec<&ResizeAxis> = self.axes.iter().filter(|axis| !self.is_identity(axis, &x_shape[axis.axis])).collect();
+        match self.mode {
+            _ if active.is_empty() => {
+                let (out, x) = (cx.output(0), cx.input(0));
+                cx.call("strided", "Copy1", vec![("out", Arg::Write(out)), ("x", Arg::Read(x))]);
+                Ok(())
+            }
+            ResizeMode::Nearest(rounding) => {
+                let factors: Option<Vec<i64>> = active.iter().map(|axis| self.repeats(rounding, axis, &x_shape[axis.axis])).collect();
+                let fixed = active.iter().all(|axis| x_shape[axis.axis].as_usize().is_some() && axis.size.as_usize().is_some());
+                match factors {
+                    Some(factors) if !fixed => {
+                        Self::lower_repeating(cx, &active, &factors);
+                        Ok(())
+                    }
+                    _ => self.lower_nearest(cx, &active),
+                }
+            }
+            ResizeMode::Linear { .. } | ResizeMode::Cubic { .. } => self.lower_axes(cx, &active),
+        }
     }
 }
 
@@ -164,6 +186,124 @@ impl Resize {
     }
 }
 
+impl Resize {
+    /// Whether an axis stays as it is.
+    fn is_identity(&self, axis: &ResizeAxis, len: &Dim) -> bool {
+        let scaled = axis.scale.is_some_and(|scale| scale != 1.0);
+        axis.size == *len && !scaled && self.coordinates != Coordinates::TfCropAndResize
+    }
+
+    /// How often each element is repeated, if that is all that happens along an axis.
+    fn repeats(&self, rounding: NearestMode, axis: &ResizeAxis, len: &Dim) -> Option<i64> {
+        let factor = axis.size.exact_div(len)?.as_const().filter(|&factor| factor > 0)?;
+        if axis.scale.is_some_and(|scale| f64::from(scale) != factor as f64) {
+            return None;
+        }
+        let repeats = match (self.coordinates, rounding) {
+            (Coordinates::Asymmetric, NearestMode::Floor) => true,
+            // A half is the farthest that an element's copies reach.
+            (Coordinates::Asymmetric, NearestMode::RoundPreferFloor) => factor <= 2,
+            (Coordinates::HalfPixel | Coordinates::HalfPixelSymmetric | Coordinates::PytorchHalfPixel, rounding) => {
+                matches!(rounding, NearestMode::RoundPreferFloor | NearestMode::RoundPreferCeil)
+            }
+            _ => false,
+        };
+        repeats.then_some(factor)
+    }
+
+    /// Elements repeated along axes of any size.
+    fn lower_repeating(cx: &mut Lower, active: &[&ResizeAxis], factors: &[i64]) {
+        let x_shape = cx.ty(0).shape.clone();
+        let (mut dims, mut steps) = (Vec::new(), Vec::new());
+        for (axis, (size, step)) in x_shape.iter().zip(dense(&x_shape)).enumerate() {
+            dims.push(size.clone());
+            steps.push(step);
+            if let Some(i) = active.iter().position(|active| active.axis == axis) {
+                dims.push(Dim::from(factors[i]));
+                steps.push(Dim::from(0));
+            }
+        }
+        let walk = Walk::to_all(&dims, Dim::from(0), steps);
+        let (out, x) = (cx.output(0), cx.input(0));
+        walk.call(cx, out, x);
+    }
+
+    /// The tables' description of one axis.
+    fn spec(&self, axis: &ResizeAxis, len: &Dim) -> Result<ResizeSpec, String> {
+        let in_len = fixed("the size of a resampled axis", len)?;
+        let out_len = fixed("the size of a resampled axis", &axis.size)?;
+        if in_len.max(out_len) >= 1 << 24 {
+            return Err(format!("an axis of {} elements is not supported; fewer than 16777216 work", in_len.max(out_len)));
+        }
+        let (filter, antialias, exclude_outside) = match self.mode {
+            ResizeMode::Nearest(rounding) => (tables::Filter::Nearest(rounding.table()), false, false),
+            ResizeMode::Linear { antialias } => (tables::Filter::Linear, antialias, false),
+            ResizeMode::Cubic { a, exclude_outside, antialias } => (tables::Filter::Cubic { a }, antialias, exclude_outside),
+        };
+        let scale = axis.scale.unwrap_or(out_len as f32 / in_len as f32);
+        let coordinates = self.coordinates.table(axis.roi);
+        Ok(ResizeSpec { in_len, out_len, scale, coordinates, filter, antialias, exclude_outside })
+    }
+
+    fn lower_nearest(&self, cx: &mut Lower, active: &[&ResizeAxis]) -> Result<(), String> {
+        let (x_dims, out_dims) = (cx.ty(0).shape.clone(), cx.out_ty(0).shape.clone());
+        let mut index = Vec::with_capacity(x_dims.len());
+        for (axis, len) in x_dims.iter().enumerate() {
+            let mut table = Vec::new();
+            if let Some(active) = active.iter().find(|active| active.axis == axis) {
+                let spec = self.spec(active, len)?;
+                table.resize(spec.out_len, 0);
+                resize_tables(&spec, &mut table, &mut []);
+            }
+            index.push(cx.weight_u32(&table));
+        }
+        let (out, x) = (cx.output(0), cx.input(0));
+        let outside = Arg::Number(f64::from(self.extrapolation), out.dtype);
+        cx.call("resize", "ResizeNearest", vec![
+            ("out", Arg::Write(out)),
+            ("x", Arg::Read(x)),
+            ("x_dims", Arg::Sizes(x_dims)),
+            ("out_dims", Arg::Sizes(out_dims)),
+            ("index", Arg::Reads(index)),
+            ("outside", outside),
+        ]);
+        Ok(())
+    }
+
+    /// One axis after the other; those that shrink come first, so that less is left for the rest.
+    fn lower_axes(&self, cx: &mut Lower, active: &[&ResizeAxis]) -> Result<(), String> {
+        is_f32(cx.ty(0))?;
+        let mut shape = cx.ty(0).shape.clone();
+        let mut specs = active.iter().map(|axis| Ok((axis.axis, self.spec(axis, &shape[axis.axis])?))).collect::<Result<Vec<_>, String>>()?;
+        specs.sort_by(|(_, a), (_, b)| (a.out_len * b.in_len).cmp(&(b.out_len * a.in_len)));
+        let mut x = cx.input(0);
+        for (i, (axis, spec)) in specs.iter().enumerate() {
+            let taps = spec.taps();
+            let (mut index, mut weight) = (vec![0; spec.out_len * taps], vec![0.0; spec.out_len * taps]);
+            resize_tables(spec, &mut index, &mut weight);
+            let [outer, in_len, inner] = parts(&shape, *axis);
+            shape[*axis] = Dim::from(spec.out_len);
+            let last = i + 1 == specs.len();
+            let out = if last { cx.output(0) } else { cx.scratch(DType::F32, Dim::product(&shape)) };
+            let (index, weight) = (cx.weight_u32(&index), cx.weight_f32(&weight));
+            cx.call("resize", "ResizeAxis", vec![
+                ("out", Arg::Write(out.clone())),
+                ("x", Arg::Read(x)),
+                ("outer", Arg::Size(outer)),
+                ("in_len", Arg::Size(in_len)),
+                ("out_len", Arg::Size(Dim::from(spec.out_len))),
+                ("inner", Arg::Size(inner)),
+                ("taps", Arg::Size(Dim::from(taps))),
+                ("index", Arg::Read(index)),
+                ("weight", Arg::Read(weight)),
+                ("outside", Arg::Float(f64::from(self.extrapolation))),
+            ]);
+            x = out;
+        }
+        Ok(())
+    }
+}
+
 impl ResizeMode {
     /// The filter's weight at a distance.
     fn weight(self, distance: f64) -> f64 {
@@ -184,6 +324,15 @@ impl ResizeMode {
 }
 
 impl NearestMode {
+    fn table(self) -> tables::Rounding {
+        match self {
+            NearestMode::RoundPreferFloor => tables::Rounding::RoundPreferFloor,
+            NearestMode::RoundPreferCeil => tables::Rounding::RoundPreferCeil,
+            NearestMode::Floor => tables::Rounding::Floor,
+            NearestMode::Ceil => tables::Rounding::Ceil,
+        }
+    }
+
     fn round(self, x: f64) -> f64 {
         match self {
             NearestMode::RoundPreferFloor => (x - 0.5).ceil(),
@@ -195,9 +344,21 @@ impl NearestMode {
 }
 
 impl Coordinates {
+    fn table(self, (start, end): (f32, f32)) -> tables::Coordinates {
+        match self {
+            Coordinates::HalfPixel => tables::Coordinates::HalfPixel,
+            Coordinates::HalfPixelSymmetric => tables::Coordinates::HalfPixelSymmetric,
+            Coordinates::PytorchHalfPixel => tables::Coordinates::PytorchHalfPixel,
+            Coordinates::AlignCorners => tables::Coordinates::AlignCorners,
+            Coordinates::Asymmetric => tables::Coordinates::Asymmetric,
+            Coordinates::TfCropAndResize => tables::Coordinates::TfCropAndResize { start, end },
+        }
+    }
+
     /// Where element `at` of an axis of `size` elements lies on the operand's axis of `len`.
     fn position(self, at: f64, len: f64, size: usize, scale: f64, roi: (f32, f32)) -> f64 {
-        let exact = scale * len;
+        // A scale may lead to a fraction of an element, which does not show but counts.
+        let exact = if (scale * len - size as f64).abs() < 1e-3 { size as f64 } else { scale * len };
         let last = len - 1.0;
         match self {
             Coordinates::HalfPixel => (at + 0.5) / scale - 0.5,
@@ -209,7 +370,7 @@ impl Coordinates {
                 let (start, end) = (f64::from(roi.0), f64::from(roi.1));
                 match size {
                     0 | 1 => 0.5 * (start + end) * last,
-                    _ => start * last + at * (end - start) * last / (size as f64 - 1.0),
+                    _ => start * last + at * (end - start) * last / (exact - 1.0),
                 }
             }
         }
