@@ -56,7 +56,8 @@ impl Generated {
         match generate(case, isa, &module) {
             Ok((source, compiled)) => {
                 let signature = compiled.signature();
-                let names = |ports: &[PortInfo]| ports.iter().map(|port| format!("{:?}, ", port.name)).collect::<String>();
+                let names =
+                    |ports: &[PortInfo]| ports.iter().map(|port| format!("{:?}, ", port.name)).collect::<String>();
                 let entry = format!(
                     "    crate::Generated {{ case: {case:?}, isa: {isa:?}, source: {:?}, dynamic: {}, inputs: &[{}], outputs: &[{}], new: Ok({module}::new) }},\n",
                     source.display().to_string(),
@@ -102,7 +103,8 @@ fn wrap(module: &str, source: &Path, compiled: &Compiled) -> String {
     let ty = compiled.type_name();
     let arguments = signature.inputs.iter().enumerate().map(|(i, port)| argument(module, i, port, signature.dynamic));
     let arguments: Vec<String> = arguments.collect();
-    let lets: String = arguments.iter().enumerate().map(|(i, argument)| format!("            let x{i} = {argument};\n")).collect();
+    let lets: String =
+        arguments.iter().enumerate().map(|(i, argument)| format!("            let x{i} = {argument};\n")).collect();
     let names: Vec<String> = (0..arguments.len()).map(|i| format!("x{i}")).collect();
     let fields = compiled.output_fields();
     let outputs = signature.outputs.iter().zip(&fields).map(|(port, field)| {
@@ -145,7 +147,9 @@ fn argument(module: &str, i: usize, port: &PortInfo, dynamic: bool) -> String {
     if dynamic {
         let parts = format!("inputs[{i}].elements::<{dtype}>()?, inputs[{i}].sizes::<{rank}>()?");
         // The module's own `View`, wherever its kernels stand.
-        return format!("{{ let (data, shape) = ({parts}); self::{module}::View::new(data, shape).map_err(|e| e.to_string())? }}");
+        return format!(
+            "{{ let (data, shape) = ({parts}); self::{module}::View::new(data, shape).map_err(|e| e.to_string())? }}"
+        );
     }
     let len: usize = port.shape.iter().map(|size| size.clone().unwrap_or(0)).product();
     format!("inputs[{i}].fixed::<{dtype}, {len}>()?")

@@ -34,16 +34,6 @@ macro_rules! each_type {
 }
 
 impl Array {
-    /// Bytes of one element.
-    pub fn element_bytes(dtype: &str) -> usize {
-        match dtype {
-            "bool" | "i8" | "u8" => 1,
-            "i16" | "u16" => 2,
-            "f32" | "i32" | "u32" => 4,
-            _ => 8,
-        }
-    }
-
     /// The elements as `f64`, for comparing and filling.
     pub fn to_f64s(&self) -> Result<Vec<f64>> {
         if self.dtype == "bool" {
@@ -51,7 +41,10 @@ impl Array {
         }
         macro_rules! convert {
             ($t:ty, $bytes:expr) => {
-                Ok($bytes.chunks_exact(size_of::<$t>()).map(|c| <$t>::from_le_bytes(c.try_into().unwrap_or_default()) as f64).collect())
+                Ok($bytes
+                    .chunks_exact(size_of::<$t>())
+                    .map(|c| <$t>::from_le_bytes(c.try_into().unwrap_or_default()) as f64)
+                    .collect())
             };
         }
         each_type!(self.dtype.as_str(), convert, self.bytes)
@@ -60,7 +53,11 @@ impl Array {
     /// An array whose elements are `values` converted to `dtype`.
     pub fn from_f64s(dtype: &str, shape: Vec<usize>, values: &[f64]) -> Result<Array> {
         if dtype == "bool" {
-            return Ok(Array { dtype: dtype.into(), shape, bytes: values.iter().map(|&v| u8::from(v != 0.0)).collect() });
+            return Ok(Array {
+                dtype: dtype.into(),
+                shape,
+                bytes: values.iter().map(|&v| u8::from(v != 0.0)).collect(),
+            });
         }
         macro_rules! convert {
             ($t:ty, $values:expr) => {
@@ -129,7 +126,9 @@ impl Array {
         macro_rules! write {
             ($t:ty, $bytes:expr) => {{
                 let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(file).begin_nd()?;
-                writer.extend($bytes.chunks_exact(size_of::<$t>()).map(|c| <$t>::from_le_bytes(c.try_into().unwrap_or_default())))?;
+                writer.extend(
+                    $bytes.chunks_exact(size_of::<$t>()).map(|c| <$t>::from_le_bytes(c.try_into().unwrap_or_default())),
+                )?;
                 writer.finish()?
             }};
         }

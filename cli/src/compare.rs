@@ -8,9 +8,9 @@ use anyhow::Result;
 pub struct Difference {
     /// Largest absolute difference.
     pub absolute: f64,
-    /// Largest difference relative to the expected value.
+    /// Largest difference relative to the expected value, among values larger than the absolute tolerance.
     pub relative: f64,
-    /// Largest difference in units of the last place of an `f32`; 0 for other types.
+    /// Largest difference in units of the last place of an `f32`, among the same values; 0 for other types.
     pub ulp: u64,
     /// Elements outside the tolerance.
     pub wrong: usize,
@@ -32,12 +32,15 @@ pub fn compare(got: &Array, want: &Array, rtol: f64, atol: f64) -> Result<Differ
         }
         let absolute = (g - w).abs();
         difference.absolute = difference.absolute.max(absolute);
-        difference.relative = difference.relative.max(absolute / w.abs().max(f64::MIN_POSITIVE));
-        if got.dtype == "f32" {
-            difference.ulp = difference.ulp.max(ulp(g as f32, w as f32));
+        // Near zero a relative error says nothing: any rounding is as large as the value.
+        if w.abs() > atol {
+            difference.relative = difference.relative.max(absolute / w.abs());
+            if got.dtype == "f32" {
+                difference.ulp = difference.ulp.max(ulp(g as f32, w as f32));
+            }
         }
-        // Written so that a NaN on either side counts as wrong.
-        if !(absolute <= atol + rtol * w.abs()) {
+        // A NaN on either side is wrong, and no comparison says so by itself.
+        if absolute.is_nan() || absolute > atol + rtol * w.abs() {
             difference.wrong += 1;
         }
     }

@@ -44,7 +44,12 @@ impl Compile {
         for (path, content) in files {
             write_if_changed(path, content).map_err(|e| anyhow!(e))?;
         }
-        println!("{}: {} lines, {} bytes of weights", self.output.display(), text.lines().count(), compiled.weights().len());
+        println!(
+            "{}: {} lines, {} bytes of weights",
+            self.output.display(),
+            text.lines().count(),
+            compiled.weights().len()
+        );
         Ok(Outcome::Done)
     }
 }

@@ -51,7 +51,8 @@ pub fn run(compiled: &Compiled, inputs: &[Array], dir: &Path, profile: &str, bud
     if !ran.status.success() {
         bail!("the built program failed ({}):\n{}", ran.status, String::from_utf8_lossy(&ran.stderr));
     }
-    let nanos: u64 = String::from_utf8_lossy(&ran.stdout).trim().parse().context("the program's timing is not a number")?;
+    let nanos: u64 =
+        String::from_utf8_lossy(&ran.stdout).trim().parse().context("the program's timing is not a number")?;
     let signature = compiled.signature();
     let outputs = signature.outputs.iter().enumerate().map(|(i, port)| read_output(dir, i, port));
     Ok(Ran {
@@ -81,7 +82,9 @@ fn program(compiled: &Compiled, inputs: &[Array], budget: Duration) -> Result<St
     for (i, (port, input)) in signature.inputs.iter().zip(inputs).enumerate() {
         let dtype = &port.dtype;
         match dtype.as_str() {
-            "bool" => writeln!(text, "    let in{i}: Vec<bool> = read(\"in{i}.bin\").iter().map(|&b| b != 0).collect();")?,
+            "bool" => {
+                writeln!(text, "    let in{i}: Vec<bool> = read(\"in{i}.bin\").iter().map(|&b| b != 0).collect();")?
+            }
             _ => writeln!(
                 text,
                 "    let in{i}: Vec<{dtype}> = read(\"in{i}.bin\").chunks_exact(size_of::<{dtype}>()).map(|c| {dtype}::from_le_bytes(c.try_into().unwrap())).collect();"
@@ -109,7 +112,9 @@ fn program(compiled: &Compiled, inputs: &[Array], budget: Duration) -> Result<St
         )?;
         let shape = match signature.dynamic {
             true => format!("{out}.shape.to_vec()"),
-            false => format!("{:?}.to_vec()", port.shape.iter().map(|d| d.clone().unwrap_or(0)).collect::<Vec<usize>>()),
+            false => {
+                format!("{:?}.to_vec()", port.shape.iter().map(|d| d.clone().unwrap_or(0)).collect::<Vec<usize>>())
+            }
         };
         writeln!(text, "    let shape: Vec<usize> = {shape};")?;
         writeln!(
@@ -118,7 +123,11 @@ fn program(compiled: &Compiled, inputs: &[Array], budget: Duration) -> Result<St
         )?;
     }
     writeln!(text, "    let mut times = Vec::new();\n    let start = std::time::Instant::now();")?;
-    writeln!(text, "    while times.len() < 3 || start.elapsed() < std::time::Duration::from_millis({}) {{", budget.as_millis())?;
+    writeln!(
+        text,
+        "    while times.len() < 3 || start.elapsed() < std::time::Duration::from_millis({}) {{",
+        budget.as_millis()
+    )?;
     writeln!(text, "        let one = std::time::Instant::now();\n        let _ = std::hint::black_box({call});")?;
     writeln!(text, "        times.push(one.elapsed().as_nanos());\n    }}\n    times.sort();")?;
     writeln!(text, "    println!(\"{{}}\", times[times.len() / 2]);\n}}")?;

@@ -48,6 +48,9 @@ pub struct Verify {
     json: bool,
 }
 
+/// Arrays by the model's names for them.
+type Arrays = BTreeMap<String, Array>;
+
 /// What outputs are compared with.
 struct Expected {
     outputs: BTreeMap<String, Array>,
@@ -107,7 +110,7 @@ impl Verify {
     }
 
     /// Inputs named on the command line, and those of a `test_data_set_N` folder with the outputs it expects.
-    fn given(&self) -> Result<(BTreeMap<String, Array>, Option<BTreeMap<String, Array>>)> {
+    fn given(&self) -> Result<(Arrays, Option<Arrays>)> {
         let mut inputs = BTreeMap::new();
         let mut outputs = None;
         for folder in self.expect.iter().map(Path::new).filter(|path| path.is_dir()) {
@@ -121,7 +124,8 @@ impl Verify {
             }
         }
         for input in &self.inputs {
-            let (name, path) = input.rsplit_once('=').with_context(|| format!("`{input}` is not of the form name=file.npy"))?;
+            let (name, path) =
+                input.rsplit_once('=').with_context(|| format!("`{input}` is not of the form name=file.npy"))?;
             inputs.insert(name.to_string(), Array::read(Path::new(path))?);
         }
         Ok((inputs, outputs))
@@ -145,15 +149,17 @@ impl Verify {
         let mut outputs = folder.unwrap_or_default();
         for expect in self.expect.iter().filter(|path| !Path::new(path).is_dir()) {
             if expect.ends_with(".npz") && !expect.contains('=') {
-                let mut archive = npyz::npz::NpzArchive::open(expect).with_context(|| format!("cannot read {expect}"))?;
+                let mut archive =
+                    npyz::npz::NpzArchive::open(expect).with_context(|| format!("cannot read {expect}"))?;
                 let names: Vec<String> = archive.array_names().map(str::to_string).collect();
                 for name in names {
                     let file = archive.by_name(&name)?.context("an array vanished from the archive")?;
                     outputs.insert(name, Array::from_open(file)?);
                 }
             } else {
-                let (name, path) =
-                    expect.rsplit_once('=').with_context(|| format!("`{expect}` is not name=file.npy, an .npz or a folder"))?;
+                let (name, path) = expect
+                    .rsplit_once('=')
+                    .with_context(|| format!("`{expect}` is not name=file.npy, an .npz or a folder"))?;
                 outputs.insert(name.to_string(), Array::read(Path::new(path))?);
             }
         }
@@ -168,9 +174,15 @@ impl Verify {
         let signature = compiled.signature();
         let mut feed: Vec<(String, Array)> =
             signature.inputs.iter().map(|port| port.name.clone()).zip(inputs.iter().cloned()).collect();
-        feed.extend(compiled.pinned().into_iter().map(|(name, dtype, shape, values)| {
-            Ok::<_, anyhow::Error>((name, Array::from_f64s(&dtype, shape, &values)?))
-        }).collect::<Result<Vec<_>>>()?);
+        feed.extend(
+            compiled
+                .pinned()
+                .into_iter()
+                .map(|(name, dtype, shape, values)| {
+                    Ok::<_, anyhow::Error>((name, Array::from_f64s(&dtype, shape, &values)?))
+                })
+                .collect::<Result<Vec<_>>>()?,
+        );
         let names: Vec<String> = signature.outputs.iter().map(|port| port.name.clone()).collect();
         let budget = Duration::from_millis(self.time);
         let (arrays, time) =
@@ -200,7 +212,14 @@ fn check_input(port: &PortInfo, array: Array) -> Result<Array> {
     if array.dtype != port.dtype || !fits {
         let want: Vec<String> =
             port.shape.iter().map(|d| d.as_ref().map_or_else(String::clone, usize::to_string)).collect();
-        bail!("input {:?} is {}{:?} and should be {}[{}]", port.name, array.dtype, array.shape, port.dtype, want.join(", "));
+        bail!(
+            "input {:?} is {}{:?} and should be {}[{}]",
+            port.name,
+            array.dtype,
+            array.shape,
+            port.dtype,
+            want.join(", ")
+        );
     }
     Ok(array)
 }
@@ -222,8 +241,11 @@ impl Random {
 
     /// Floats between -1 and 1, integers 0 or 1: in range for whatever an index may index.
     fn input(&mut self, port: &PortInfo, sizes: &BTreeMap<String, usize>) -> Result<Array> {
-        let shape: Vec<usize> =
-            port.shape.iter().map(|d| d.clone().unwrap_or_else(|symbol| sizes.get(&symbol).copied().unwrap_or(2))).collect();
+        let shape: Vec<usize> = port
+            .shape
+            .iter()
+            .map(|d| d.clone().unwrap_or_else(|symbol| sizes.get(&symbol).copied().unwrap_or(2)))
+            .collect();
         let float = port.dtype.starts_with('f');
         let values: Vec<f64> = (0..shape.iter().product::<usize>())
             .map(|_| if float { self.unit() * 2.0 - 1.0 } else { (self.unit() * 2.0).floor() })
@@ -251,7 +273,10 @@ fn print(rows: &[Row], from: &str, (time, reference): (Duration, Option<Duration
         }
     }
     let reference = reference.map_or(String::new(), |t| format!("; onnxruntime {:.4} ms", t.as_secs_f64() * 1e3));
-    println!("{compared} of {outputs} outputs compared with {from}; kiln {:.4} ms a run{reference}", time.as_secs_f64() * 1e3);
+    println!(
+        "{compared} of {outputs} outputs compared with {from}; kiln {:.4} ms a run{reference}",
+        time.as_secs_f64() * 1e3
+    );
 }
 
 fn json(

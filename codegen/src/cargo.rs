@@ -90,7 +90,12 @@ impl ModelFile {
     /// If it cannot be read; the text names it.
     pub fn read(path: &Path) -> Result<ModelFile, String> {
         let bytes = std::fs::read(path).map_err(|e| format!("cannot read the model {}: {e}", path.display()))?;
-        Ok(ModelFile { path: path.to_path_buf(), name: path.display().to_string(), bytes, external: Default::default() })
+        Ok(ModelFile {
+            path: path.to_path_buf(),
+            name: path.display().to_string(),
+            bytes,
+            external: Default::default(),
+        })
     }
 
     /// The data files that reading the model has opened.
@@ -118,7 +123,9 @@ impl ModelFile {
         let rest = size.saturating_sub(offset);
         let len = len.unwrap_or(rest);
         if len > rest {
-            return Err(format!("external data {location:?} ends at byte {size}, before the {len} bytes from byte {offset} on"));
+            return Err(format!(
+                "external data {location:?} ends at byte {size}, before the {len} bytes from byte {offset} on"
+            ));
         }
         self.external.borrow_mut().push(path);
         file.seek(SeekFrom::Start(offset)).map_err(fail)?;

@@ -24,7 +24,9 @@ pub fn eval(graph: &Graph, inputs: &BTreeMap<String, Tensor>) -> Result<BTreeMap
             *dim = dim.substitute(&|name| sizes.get(name).map(|&size| Dim::from(size)));
         }
         let fail = |message: String| format!("node {:?} ({}): {message}", node.name, op.name());
-        let operand = |id: &crate::ir::ValueId| values[id.0 as usize].as_ref().ok_or_else(|| fail(format!("reads {id} too soon")));
+        let operand = |id: &crate::ir::ValueId| {
+            values[id.0 as usize].as_ref().ok_or_else(|| fail(format!("reads {id} too soon")))
+        };
         let operands = node.inputs.iter().map(operand).collect::<Result<Vec<&Tensor>, _>>()?;
         let results = op.eval(&operands).map_err(fail)?;
         for (id, result) in node.outputs.iter().zip(results) {

@@ -27,6 +27,7 @@ pub use options::{IsaChoice, Kernels, Options};
 pub use report::{About, Report};
 
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
 /// A model that is ready to be written out.
 #[derive(Debug)]
@@ -46,7 +47,8 @@ pub fn compile(source: &Source, options: &Options) -> Result<Compiled, Diagnosti
     let name = options.name.clone().unwrap_or_else(|| stem(source.name).to_string());
     let front::Imported { mut graph, ops, pinned } = front::import(source, &name, options)?;
     passes::run(&mut graph).map_err(|message| Diagnostics::model(source.name, &message))?;
-    let plan = schedule::schedule(&graph).map_err(|(node, op, message)| Diagnostics::node(source.name, &node, op, &message))?;
+    let plan = schedule::schedule(&graph)
+        .map_err(|(node, op, message)| Diagnostics::node(source.name, &node, op, &message))?;
     if !options.std && plan.arena.bytes.as_usize().is_none() {
         let message = "without std every size must be fixed or bounded, so that the working memory has a size";
         return Err(Diagnostics::model(source.name, message));
@@ -100,6 +102,23 @@ impl Compiled {
         pinned.map(|(name, t)| (name.clone(), t.dtype().to_string(), t.shape().to_vec(), t.to_f64s())).collect()
     }
 
+    /// The outputs for `inputs`, by each op's reference meaning: slow, exact, and without any kernel. It shares the front
+    /// end with the generated code, so it can judge passes, planning and kernels, but not what the model means.
+    ///
+    /// # Errors
+    /// If an input is missing or of another type or shape, or an index lies outside its operand.
+    pub fn interpret(&self, inputs: &BTreeMap<String, Data>) -> Result<BTreeMap<String, Data>, String> {
+        let tensor = |port: &plan::Port| {
+            let data = inputs.get(&port.name).ok_or_else(|| format!("input {:?} is missing", port.name))?;
+            let tensor = ir::Tensor::from_bytes(port.dtype, data.shape.clone(), data.bytes.as_slice());
+            let tensor = tensor.ok_or_else(|| format!("input {:?} does not have the bytes its shape needs", port.name))?;
+            Ok::<_, String>((port.name.clone(), tensor))
+        };
+        let inputs = self.plan.inputs.iter().map(tensor).collect::<Result<BTreeMap<_, _>, _>>()?;
+        let outputs = eval::eval(&self.graph, &inputs)?;
+        Ok(outputs.into_iter().map(|(name, t)| (name, Data { shape: t.shape().to_vec(), bytes: t.bytes().to_vec() })).collect())
+    }
+
     /// Inputs and outputs as the generated `run` has them.
     pub fn signature(&self) -> Signature {
         let port = |port: &plan::Port| PortInfo {
@@ -113,6 +132,15 @@ impl Compiled {
             dynamic: self.plan.is_dynamic(),
         }
     }
+}
+
+/// An array whose element type is known from elsewhere.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Data {
+    /// Sizes along each axis.
+    pub shape: Vec<usize>,
+    /// Elements, row-major and little-endian.
+    pub bytes: Vec<u8>,
 }
 
 /// What the generated `run` takes and gives.

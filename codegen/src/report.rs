@@ -43,21 +43,29 @@ impl About {
         let _ = writeln!(text, "\n| step | op | node | kernel | arena bytes written |\n|---|---|---|---|---|");
         for (i, step) in plan.steps.iter().enumerate() {
             let node = step.node.replace('|', "\\|").replace(['\n', '\r', '`'], " ");
-            let _ = writeln!(text, "| {i} | {} | `{node}` | `{}::{}` | {} |", step.op, step.module, step.task, written(plan, step));
+            let _ = writeln!(
+                text,
+                "| {i} | {} | `{node}` | `{}::{}` | {} |",
+                step.op,
+                step.module,
+                step.task,
+                written(plan, step)
+            );
         }
         text
     }
 }
 
 fn written(plan: &Plan, step: &Step) -> String {
-    let places = step.operands().into_iter().filter(|(_, write)| *write).filter_map(|(operand, _)| match operand.place {
-        crate::plan::Place::Buffer(buffer) => {
-            let size = Dim::from(operand.dtype.bytes());
-            let start = plan.arena.buffers[buffer.0].offset.clone() + operand.offset.clone() * size.clone();
-            Some(format!("{start}..{}", start.clone() + operand.len.clone() * size))
-        }
-        _ => None,
-    });
+    let places =
+        step.operands().into_iter().filter(|(_, write)| *write).filter_map(|(operand, _)| match operand.place {
+            crate::plan::Place::Buffer(buffer) => {
+                let size = Dim::from(operand.dtype.bytes());
+                let start = plan.arena.buffers[buffer.0].offset.clone() + operand.offset.clone() * size.clone();
+                Some(format!("{start}..{}", start.clone() + operand.len.clone() * size))
+            }
+            _ => None,
+        });
     places.collect::<Vec<_>>().join(", ")
 }
 
@@ -104,7 +112,8 @@ impl Report {
                 None => _ = writeln!(text, "  size    {symbol}, free"),
             }
         }
-        let ops: Vec<String> = about.ops.iter().map(|(op, n)| if *n > 1 { format!("{op} x{n}") } else { op.clone() }).collect();
+        let ops: Vec<String> =
+            about.ops.iter().map(|(op, n)| if *n > 1 { format!("{op} x{n}") } else { op.clone() }).collect();
         let _ = writeln!(text, "  ops     {}", ops.join(", "));
         let _ = writeln!(text, "  steps   {}", plan.steps.len());
         let _ = writeln!(text, "  MACs    {}", grouped(&plan.macs));
@@ -119,7 +128,12 @@ impl Report {
         let ports = |ports: &[Port]| {
             let ports = ports.iter().map(|port| {
                 let shape: Vec<String> = port.shape.iter().map(json_dim).collect();
-                format!("{{\"name\":{},\"dtype\":\"{}\",\"shape\":[{}]}}", quoted(&port.name), port.dtype, shape.join(","))
+                format!(
+                    "{{\"name\":{},\"dtype\":\"{}\",\"shape\":[{}]}}",
+                    quoted(&port.name),
+                    port.dtype,
+                    shape.join(",")
+                )
             });
             ports.collect::<Vec<_>>().join(",")
         };

@@ -3,8 +3,8 @@
 
 use crate::ir::{DType, Def, Dim, Graph, Node, Shape, Tensor, Type, ValueId};
 use crate::memory;
-use crate::ops::map::Map;
 use crate::ops::Rules;
+use crate::ops::map::Map;
 use crate::plan::{Arg, Buffer, BufferId, Func, FuncId, Operand, Place, Plan, Port, Step};
 use crate::weights::Blob;
 use std::collections::HashMap;
@@ -238,11 +238,6 @@ impl<'g> Lower<'_, 'g> {
     /// A constant table of indices.
     pub fn weight_u32(&mut self, data: &[u32]) -> Operand {
         self.blob(DType::U32, &data.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())
-    }
-
-    /// A constant as it is.
-    pub fn weight(&mut self, tensor: &Tensor) -> Operand {
-        self.blob(tensor.dtype(), tensor.bytes())
     }
 
     /// Memory that lives during this node only.

@@ -51,7 +51,8 @@ impl Parse for Arguments {
             }
             let key: Ident = input.parse()?;
             input.parse::<Token![=]>()?;
-            let mut set = |name: &str, value: String, span: Span| options.set(name, &value).map_err(|e| Error::new(span, e));
+            let mut set =
+                |name: &str, value: String, span: Span| options.set(name, &value).map_err(|e| Error::new(span, e));
             match key.to_string().as_str() {
                 "dims" => entries(input, |entry, span| set("dim", entry, span))?,
                 "pins" => entries(input, |entry, span| set("pin", entry, span))?,

@@ -86,7 +86,12 @@ impl<const N: usize, const R: usize> Rows<N, R> {
     /// are dense, and as long as the output.
     // Not part of any loop, so one copy serves all expressions on all instruction sets.
     #[inline(never)]
-    fn checked(out_len: usize, lens: [Option<usize>; N], dims: [usize; R], mut strides: [[usize; R]; N]) -> Option<Self> {
+    fn checked(
+        out_len: usize,
+        lens: [Option<usize>; N],
+        dims: [usize; R],
+        mut strides: [[usize; R]; N],
+    ) -> Option<Self> {
         let len = volume(&dims);
         if len == 0 {
             return None;
@@ -136,7 +141,8 @@ fn volume(dims: &[usize]) -> usize {
 
 /// One more than the greatest index an operand is read at, for `dims` none of which is 0.
 fn reach(dims: &[usize], strides: &[usize]) -> usize {
-    let furthest = |reach: usize, (&size, &stride): (&usize, &usize)| reach.checked_add((size - 1).checked_mul(stride)?);
+    let furthest =
+        |reach: usize, (&size, &stride): (&usize, &usize)| reach.checked_add((size - 1).checked_mul(stride)?);
     dims.iter().zip(strides).try_fold(1, furthest).expect("a map's strides overflow")
 }
 

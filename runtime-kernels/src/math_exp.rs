@@ -83,6 +83,7 @@ mod tests {
 
     ulp_test!(exp, 1.1, f64::exp);
     ulp_test!(expm1, 1.8, f64::exp_m1);
-    ulp_test!(exp_flushed, 1.1, |x| if x < -87.5 { 0.0 } else { x.exp() }, |x| !(-87.8..-87.3).contains(&x) && x <= 87.0);
+    ulp_test!(exp_flushed, 1.1, |x| if x < -87.5 { 0.0 } else { x.exp() }, |x| !(-87.8..-87.3).contains(&x)
+        && x <= 87.0);
     ulp_test!(exp_bounded, 1.1, f64::exp, |x| x.abs() <= 87.0);
 }

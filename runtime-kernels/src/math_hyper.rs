@@ -80,7 +80,11 @@ mod tests {
     ulp_test!(sinh, 1.7, f64::sinh);
     ulp_test!(cosh, 1.6, f64::cosh);
     // std's own inverses are not close everywhere.
-    ulp_test!(asinh, 1.9, |x| if x.is_infinite() { x } else { (x.abs() + x * x / (1.0 + (1.0 + x * x).sqrt())).ln_1p().copysign(x) });
+    ulp_test!(asinh, 1.9, |x| if x.is_infinite() {
+        x
+    } else {
+        (x.abs() + x * x / (1.0 + (1.0 + x * x).sqrt())).ln_1p().copysign(x)
+    });
     ulp_test!(acosh, 2.4, |x| if x < 1.0 { f64::NAN } else { ((x - 1.0) + ((x - 1.0) * (x + 1.0)).sqrt()).ln_1p() });
     ulp_test!(atanh, 2.2, |x| 0.5 * (2.0 * x.abs() / (1.0 - x.abs())).ln_1p().copysign(x));
 }

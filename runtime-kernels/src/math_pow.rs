@@ -123,7 +123,22 @@ mod tests {
 
     #[test]
     fn special_values_are_those_of_ieee() {
-        let values = [0.0, 1.0, 2.0, 3.0, 0.5, 0.25, 1.5, 1e-40, 1e30, 1e-30, 8_388_607.0, 16_777_215.0, f32::MAX, f32::INFINITY];
+        let values = [
+            0.0,
+            1.0,
+            2.0,
+            3.0,
+            0.5,
+            0.25,
+            1.5,
+            1e-40,
+            1e30,
+            1e-30,
+            8_388_607.0,
+            16_777_215.0,
+            f32::MAX,
+            f32::INFINITY,
+        ];
         let values: Vec<f32> = values.into_iter().flat_map(|x| [x, -x]).chain([f32::NAN]).collect();
         let pairs: Vec<_> = values.iter().flat_map(|&x| values.iter().map(move |&y| (x, y))).collect();
         each_isa(&pairs, 1.5);

@@ -19,5 +19,6 @@ pub fn sigmoid<S: Simd>(s: S, x: S::F32) -> S::F32 {
 mod tests {
     use crate::ulp::ulp_test;
 
-    ulp_test!(sigmoid, 2.5, |x| if x < -87.3 { 0.0 } else { 1.0 / (1.0 + (-x).exp()) }, |x| !(-88.1..-87.3).contains(&x));
+    ulp_test!(sigmoid, 2.5, |x| if x < -87.3 { 0.0 } else { 1.0 / (1.0 + (-x).exp()) }, |x| !(-88.1..-87.3)
+        .contains(&x));
 }

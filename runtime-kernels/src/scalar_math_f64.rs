@@ -364,7 +364,21 @@ mod tests {
                 unit * [1.0, 0.01, 10.0, 40.0, 700.0, 1e-12][i % 6]
             })
             .collect();
-        values.extend([0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 5e-324, -1e-310, f64::MAX, f64::INFINITY, f64::NEG_INFINITY, f64::NAN]);
+        values.extend([
+            0.0,
+            -0.0,
+            1.0,
+            -1.0,
+            0.5,
+            -0.5,
+            2.0,
+            5e-324,
+            -1e-310,
+            f64::MAX,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::NAN,
+        ]);
         values
     }
 
@@ -384,7 +398,10 @@ mod tests {
                 (trunc_f64(x), x.trunc(), "trunc"),
                 (sqrt_f64(x), x.sqrt(), "sqrt"),
             ] {
-                assert!(got.to_bits() == want.to_bits() || (got.is_nan() && want.is_nan()), "{what}({x:e}) is {got:e} and not {want:e}");
+                assert!(
+                    got.to_bits() == want.to_bits() || (got.is_nan() && want.is_nan()),
+                    "{what}({x:e}) is {got:e} and not {want:e}"
+                );
             }
         }
     }
@@ -405,7 +422,13 @@ mod tests {
             near(acos_f64(x), x.acos(), 2e-15, "acos", x);
             near(atan_f64(x), x.atan(), 2e-15, "atan", x);
             near(asinh_f64(sinh_f64(x)), x, if x.abs() < 700.0 { 4e-15 } else { f64::INFINITY }, "asinh sinh", x);
-            near(atanh_f64(x), 0.5 * (2.0 * x / (1.0 - x)).ln_1p(), if x.abs() < 0.5 || x.abs() > 1.0 { 2e-15 } else { 1e-12 }, "atanh", x);
+            near(
+                atanh_f64(x),
+                0.5 * (2.0 * x / (1.0 - x)).ln_1p(),
+                if x.abs() < 0.5 || x.abs() > 1.0 { 2e-15 } else { 1e-12 },
+                "atanh",
+                x,
+            );
             if (1.0..1e9).contains(&x) {
                 near(acosh_f64(x), x.acosh(), 1e-12, "acosh", x);
             }

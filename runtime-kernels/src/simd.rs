@@ -79,7 +79,8 @@ pub trait Simd: Copy + 'static {
         // In two steps, since 2^n itself may be out of range.
         let n = self.to_i32(n);
         let half = self.shr_i32::<1>(n);
-        let (first, second) = (self.add_i32(half, self.splat_i32(127)), self.add_i32(self.sub_i32(n, half), self.splat_i32(127)));
+        let (first, second) =
+            (self.add_i32(half, self.splat_i32(127)), self.add_i32(self.sub_i32(n, half), self.splat_i32(127)));
         let a = self.mul(a, self.from_bits(self.shl_i32::<23>(first)));
         self.mul(a, self.from_bits(self.shl_i32::<23>(second)))
     }

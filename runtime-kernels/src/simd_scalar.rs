@@ -430,7 +430,10 @@ mod tests {
                 (sqrt_f32(x), x.sqrt()),
                 (sqrt_by_integers(x), x.sqrt()),
             ] {
-                assert!(got.to_bits() == want.to_bits() || (got.is_nan() && want.is_nan()), "{x:e}: {got:e} and not {want:e}");
+                assert!(
+                    got.to_bits() == want.to_bits() || (got.is_nan() && want.is_nan()),
+                    "{x:e}: {got:e} and not {want:e}"
+                );
             }
         }
     }

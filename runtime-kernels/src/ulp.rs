@@ -35,7 +35,11 @@ pub fn ulps(got: f32, want: f64) -> f64 {
         return if got.is_nan() { 0.0 } else { f64::INFINITY };
     }
     if got == want as f32 {
-        return if got == 0.0 && want == 0.0 && got.is_sign_negative() != want.is_sign_negative() { f64::INFINITY } else { 0.0 };
+        return if got == 0.0 && want == 0.0 && got.is_sign_negative() != want.is_sign_negative() {
+            f64::INFINITY
+        } else {
+            0.0
+        };
     }
     // The spacing at the greatest float goes on a little beyond it.
     let exponent = ((want.abs().to_bits() >> 52) as i32 - 1023).clamp(-126, 127);
@@ -57,7 +61,13 @@ fn sweep<S: Simd, F: Unary>(s: S, f: F, step: usize, within: impl Fn(f32) -> boo
         }
     };
     let special = [0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1.0, -1.0, 1e-45, -1e-45, 1.1e-38, -1.1e-38];
-    check(&special.into_iter().chain([f32::MAX, f32::MIN, 0.5, -0.5]).filter(|&x| x.is_nan() || within(x)).collect::<Vec<_>>());
+    check(
+        &special
+            .into_iter()
+            .chain([f32::MAX, f32::MIN, 0.5, -0.5])
+            .filter(|&x| x.is_nan() || within(x))
+            .collect::<Vec<_>>(),
+    );
     let mut xs = (0..=u32::MAX).step_by(step).map(f32::from_bits).filter(|&x| x.is_nan() || within(x));
     loop {
         let x: Vec<f32> = xs.by_ref().take(4096).collect();
@@ -73,7 +83,8 @@ fn sweep<S: Simd, F: Unary>(s: S, f: F, step: usize, within: impl Fn(f32) -> boo
 
 /// Checks `f` at about four million floats (at every `KILN_STEP`th where that is set) on each instruction set.
 pub fn check<F: Unary>(f: F, bound: f64, within: impl Fn(f32) -> bool) {
-    let step = if cfg!(miri) { 10_000_019 } else { std::env::var("KILN_STEP").map_or(1021, |step| step.parse().unwrap()) };
+    let step =
+        if cfg!(miri) { 10_000_019 } else { std::env::var("KILN_STEP").map_or(1021, |step| step.parse().unwrap()) };
     sweep(super::simd_scalar::Scalar::new(), f, step, &within, bound);
     #[cfg(target_arch = "x86_64")]
     {

@@ -19,7 +19,12 @@ impl<'a, T, const R: usize> View<'a, T, R> {
     pub fn new(data: &'a [T], shape: [usize; R]) -> Result<View<'a, T, R>, ShapeError> {
         let len = shape.iter().try_fold(1usize, |len, &size| len.checked_mul(size));
         if len != Some(data.len()) {
-            return Err(ShapeError { what: "data", axis: 0, size: data.len() as i64, want: Want::Exactly(len.unwrap_or(0) as i64) });
+            return Err(ShapeError {
+                what: "data",
+                axis: 0,
+                size: data.len() as i64,
+                want: Want::Exactly(len.unwrap_or(0) as i64),
+            });
         }
         Ok(View { data, shape })
     }
@@ -46,8 +51,12 @@ impl fmt::Display for ShapeError {
         let ShapeError { what, axis, size, want } = self;
         match want {
             Want::Exactly(want) => write!(f, "axis {axis} of `{what}` has size {size} and should have {want}"),
-            Want::AtMost(want) => write!(f, "axis {axis} of `{what}` has size {size}, more than the {want} the model was generated for"),
-            Want::NotNegative => write!(f, "axis {axis} of `{what}` would have size {size}: an input is too small for this model"),
+            Want::AtMost(want) => {
+                write!(f, "axis {axis} of `{what}` has size {size}, more than the {want} the model was generated for")
+            }
+            Want::NotNegative => {
+                write!(f, "axis {axis} of `{what}` would have size {size}: an input is too small for this model")
+            }
         }
     }
 }

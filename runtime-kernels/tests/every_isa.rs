@@ -46,7 +46,8 @@ impl kiln_kernels::simd::Task for Operation {
             let mut lanes = vec![0.0; S::LANES];
             s.store(v, &mut lanes);
             let got = lanes[S::LANES - 1];
-            let same = got.to_bits() == want.to_bits() || (got == 0.0 && want == 0.0) || (got.is_nan() && want.is_nan());
+            let same =
+                got.to_bits() == want.to_bits() || (got == 0.0 && want == 0.0) || (got.is_nan() && want.is_nan());
             assert!(same, "{} {what} of {a:e} and {b:e} is {got:e} and not {want:e}", S::NAME);
         };
         let nan = a.is_nan() || b.is_nan();
@@ -212,8 +213,11 @@ fn a_map_refuses_a_short_operand() {
 }
 
 fn reduce_case<S: Simd, K: ReduceF32>(s: S, kind: K, name: &str, naive: impl Fn(&[f32]) -> f64) {
-    for (outer, len, inner) in LENGTHS.iter().flat_map(|&len| [(1, len, 1), (19, len, 1), (2, len, 5), (3, 4, len), (2, len, 70)]) {
-        let x: Vec<f32> = random(outer * len * inner, 5).iter().map(|x| if name == "prod" { 1.0 + x / 16.0 } else { *x }).collect();
+    for (outer, len, inner) in
+        LENGTHS.iter().flat_map(|&len| [(1, len, 1), (19, len, 1), (2, len, 5), (3, 4, len), (2, len, 70)])
+    {
+        let x: Vec<f32> =
+            random(outer * len * inner, 5).iter().map(|x| if name == "prod" { 1.0 + x / 16.0 } else { *x }).collect();
         let mut want = Vec::new();
         for o in 0..outer {
             for i in 0..inner {
@@ -242,7 +246,15 @@ fn reductions_agree_with_naive_loops() {
             reduce_case(s, Min, "min", |x| x.iter().copied().map(f64::from).fold(f64::INFINITY, f64::min));
 
             let mut out = [0.0; 2];
-            s.enter(Reduce { out: &mut out, x: &[1.0, 2.0, 3.0, 4.0, 5.0, 9.0], outer: 2, len: 3, inner: 1, scale: 1.0 / 3.0, kind: Sum });
+            s.enter(Reduce {
+                out: &mut out,
+                x: &[1.0, 2.0, 3.0, 4.0, 5.0, 9.0],
+                outer: 2,
+                len: 3,
+                inner: 1,
+                scale: 1.0 / 3.0,
+                kind: Sum,
+            });
             assert_close(&out, &[2.0, 6.0], 1e-6, 0.0, "mean");
             s.enter(Reduce { out: &mut out, x: &[], outer: 2, len: 0, inner: 1, scale: 1.0, kind: Max });
             assert_eq!(out, [f32::NEG_INFINITY; 2]);
@@ -271,7 +283,9 @@ fn softmax_agrees_with_naive_loops() {
     struct Softmaxes;
     impl OnIsa for Softmaxes {
         fn run<S: Simd>(&mut self, s: S) {
-            for (outer, len, inner) in LENGTHS.iter().flat_map(|&len| [(3, len, 1), (2, len, 5), (2, 6, len), (1, len, 33)]) {
+            for (outer, len, inner) in
+                LENGTHS.iter().flat_map(|&len| [(3, len, 1), (2, len, 5), (2, 6, len), (1, len, 33)])
+            {
                 let mut x = random(outer * len * inner, 7);
                 x.iter_mut().for_each(|x| *x *= 20.0);
                 if len > 2 {
@@ -308,12 +322,20 @@ fn softmax_agrees_with_naive_loops() {
 }
 
 /// Rows of `x` normalised; `gamma` and `beta` by element.
-fn naive_norm(x: &[f32], len: usize, centred: bool, epsilon: f32, gamma: impl Fn(usize) -> f32, beta: impl Fn(usize) -> f32) -> Vec<f32> {
+fn naive_norm(
+    x: &[f32],
+    len: usize,
+    centred: bool,
+    epsilon: f32,
+    gamma: impl Fn(usize) -> f32,
+    beta: impl Fn(usize) -> f32,
+) -> Vec<f32> {
     let normalise = |(r, row): (usize, &[f32])| {
         let mean = if centred { row.iter().map(|&x| f64::from(x)).sum::<f64>() / len as f64 } else { 0.0 };
         let variance = row.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / len as f64;
         let by = 1.0 / (variance + f64::from(epsilon)).sqrt();
-        let element = |i: usize| ((f64::from(row[i]) - mean) * by * f64::from(gamma(r * len + i))) as f32 + beta(r * len + i);
+        let element =
+            |i: usize| ((f64::from(row[i]) - mean) * by * f64::from(gamma(r * len + i))) as f32 + beta(r * len + i);
         (0..len).map(element).collect::<Vec<f32>>()
     };
     x.chunks(len).enumerate().flat_map(normalise).collect()
@@ -332,7 +354,15 @@ fn norms_agree_with_naive_loops() {
                 let what = format!("{} norm of {len}", S::NAME);
                 let want = naive_norm(&x, len, true, epsilon, |i| gamma[i % len], |i| beta[i % len]);
                 let mut out = vec![0.0; x.len()];
-                s.enter(LayerNorm { out: &mut out, x: Some(&x), gamma: Some(&gamma), beta: Some(&beta), rows, len, epsilon });
+                s.enter(LayerNorm {
+                    out: &mut out,
+                    x: Some(&x),
+                    gamma: Some(&gamma),
+                    beta: Some(&beta),
+                    rows,
+                    len,
+                    epsilon,
+                });
                 assert_close(&out, &want, 2e-5, 2e-4, &what);
                 let want = naive_norm(&x, len, true, epsilon, |_| 1.0, |_| 0.0);
                 let mut out = x.clone();
@@ -343,13 +373,31 @@ fn norms_agree_with_naive_loops() {
                 assert_close(&out, &want, 2e-6, 2e-6, &what);
 
                 let (n, groups, channels_per_group, spatial) = (2, 3, 2, len);
-                let x: Vec<f32> = random(n * groups * channels_per_group * spatial, 12).iter().map(|x| x * 2.0 + 1.0).collect();
+                let x: Vec<f32> =
+                    random(n * groups * channels_per_group * spatial, 12).iter().map(|x| x * 2.0 + 1.0).collect();
                 let (gamma, beta) = (random(groups * channels_per_group, 13), random(groups * channels_per_group, 14));
                 let channel = |i: usize| i / spatial % (groups * channels_per_group);
-                let want = naive_norm(&x, channels_per_group * spatial, true, epsilon, |i| gamma[channel(i)], |i| beta[channel(i)]);
+                let want = naive_norm(
+                    &x,
+                    channels_per_group * spatial,
+                    true,
+                    epsilon,
+                    |i| gamma[channel(i)],
+                    |i| beta[channel(i)],
+                );
                 let mut out = vec![0.0; x.len()];
                 let (gamma, beta) = (Some(&gamma[..]), Some(&beta[..]));
-                s.enter(GroupNorm { out: &mut out, x: Some(&x), gamma, beta, n, groups, channels_per_group, spatial, epsilon });
+                s.enter(GroupNorm {
+                    out: &mut out,
+                    x: Some(&x),
+                    gamma,
+                    beta,
+                    n,
+                    groups,
+                    channels_per_group,
+                    spatial,
+                    epsilon,
+                });
                 assert_close(&out, &want, 2e-5, 2e-5, &what);
             }
         }

@@ -102,7 +102,9 @@ impl Array {
                 return Err("arrays in Fortran order are not supported".to_string());
             }
             let shape = file.shape().iter().map(|&size| size as usize).collect();
-            let npyz::DType::Plain(ty) = file.dtype() else { return Err("structured arrays are not supported".to_string()) };
+            let npyz::DType::Plain(ty) = file.dtype() else {
+                return Err("structured arrays are not supported".to_string());
+            };
             let code = ty.to_string();
             Ok(Array { shape, data: read_as(file, code.trim_matches(|c| "'<>|=".contains(c)))? })
         };

@@ -58,7 +58,9 @@ impl Difference {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "{} elements, max abs {:.2e}, max ulp {}", self.compared, self.absolute, self.ulp)?;
-        for (name, class) in [("outside the tolerance", &self.outside), ("not finite where they should be or reverse", &self.special)] {
+        for (name, class) in
+            [("outside the tolerance", &self.outside), ("not finite where they should be or reverse", &self.special)]
+        {
             if let Some((at, got, want)) = class.first {
                 write!(f, "; {} {name}, first at {at}: {got} and should be {want}", class.count)?;
             }

@@ -79,7 +79,8 @@ impl Generated {
 
     /// The arrays of `run` that it takes, in order.
     pub fn arguments<'a>(&self, run: &'a case::Run) -> Vec<&'a Array> {
-        let find = |name: &&str| run.inputs.get(*name).unwrap_or_else(|| panic!("the case has no array for input {name:?}"));
+        let find =
+            |name: &&str| run.inputs.get(*name).unwrap_or_else(|| panic!("the case has no array for input {name:?}"));
         self.inputs.iter().map(find).collect()
     }
 }
@@ -104,7 +105,8 @@ pub fn generated() -> &'static [Generated] {
 /// # Panics
 /// If there is nothing.
 pub fn of_case(case: &str) -> Vec<&'static Generated> {
-    let found: Vec<_> = generated().iter().filter(|generated| generated.case == case && generated.runs_here()).collect();
+    let found: Vec<_> =
+        generated().iter().filter(|generated| generated.case == case && generated.runs_here()).collect();
     assert!(!found.is_empty(), "nothing was generated for {case} that runs on this machine");
     found
 }
@@ -123,7 +125,8 @@ pub fn check(name: &str) -> usize {
             let place = format!("{name} on {}, run {at}", generated.isa);
             let outputs = model.infer(&generated.arguments(run)).unwrap_or_else(|message| panic!("{place}: {message}"));
             for (output, got) in generated.outputs.iter().zip(&outputs) {
-                let want = run.outputs.get(*output).unwrap_or_else(|| panic!("{place}: nothing is expected of {output:?}"));
+                let want =
+                    run.outputs.get(*output).unwrap_or_else(|| panic!("{place}: nothing is expected of {output:?}"));
                 compared += 1;
                 if let Err(message) = right(got, want, case.tolerance) {
                     let _ = writeln!(wrong, "{place}: output {output:?}: {message}");

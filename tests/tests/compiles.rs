@@ -13,7 +13,8 @@ fn every_kernel_file_is_embedded() {
     let text = include_str!(concat!(env!("OUT_DIR"), "/kernels.rs"));
     for (name, source) in kiln_kernels::source::FILES {
         assert!(text.contains(&format!("pub mod {name} {{")), "{name} is missing");
-        let safety = source.split("\n#[cfg(test)]").next().unwrap_or_default().lines().find(|line| line.contains("// SAFETY:"));
+        let safety =
+            source.split("\n#[cfg(test)]").next().unwrap_or_default().lines().find(|line| line.contains("// SAFETY:"));
         assert!(safety.is_none_or(|line| text.contains(line.trim())), "{name} has lost its comments");
     }
     assert!(!text.contains("#[cfg(test)]"), "tests stay at home");
@@ -51,8 +52,9 @@ fn clippy(edition: &str, head: &str, models: &[(&str, &[(&str, &str)])]) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     std::fs::create_dir(path.join("src")).unwrap();
-    let manifest =
-        format!("[package]\nname = \"scratch\"\nversion = \"0.0.0\"\nedition = \"{edition}\"\n\n[lib]\ndoctest = false\n\n[workspace]\n");
+    let manifest = format!(
+        "[package]\nname = \"scratch\"\nversion = \"0.0.0\"\nedition = \"{edition}\"\n\n[lib]\ndoctest = false\n\n[workspace]\n"
+    );
     std::fs::write(path.join("Cargo.toml"), manifest).unwrap();
     let mut library = format!("//! Generated models.\n{head}#![deny(missing_docs)]\n\n");
     for (name, set) in models {
@@ -80,5 +82,6 @@ fn write_model(folder: &Path, name: &str, set: &[(&str, &str)]) {
     let compiled = file.with_source(|source| compile(source, &options)).unwrap_or_else(|e| panic!("{name}: {e}"));
     let weights = format!("{name}.weights");
     std::fs::write(folder.join("src").join(&weights), compiled.weights()).unwrap();
-    std::fs::write(folder.join("src").join(format!("{name}.rs")), compiled.emit(&WeightSource::File(weights)).unwrap()).unwrap();
+    std::fs::write(folder.join("src").join(format!("{name}.rs")), compiled.emit(&WeightSource::File(weights)).unwrap())
+        .unwrap();
 }

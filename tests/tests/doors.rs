@@ -15,7 +15,12 @@ mod free {
 }
 
 mod shared {
-    kiln::include_model!("cases/if_pinned_condition/model.onnx", name = Branch, pins = { mode = 0 }, kernels = kiln_tests::kernels);
+    kiln::include_model!(
+        "cases/if_pinned_condition/model.onnx",
+        name = Branch,
+        pins = { mode = 0 },
+        kernels = kiln_tests::kernels
+    );
 }
 
 #[test]
@@ -62,7 +67,12 @@ fn the_build_script_door_writes_what_the_library_gives() {
         let weights = path.with_extension("weights");
         let name = weights.file_name().unwrap().to_string_lossy().into_owned();
         let compiled = library(&model_of(generated.case), &options);
-        assert_eq!(std::fs::read_to_string(path).unwrap(), compiled.emit(&WeightSource::OutDir(name)).unwrap(), "{}", generated.case);
+        assert_eq!(
+            std::fs::read_to_string(path).unwrap(),
+            compiled.emit(&WeightSource::OutDir(name)).unwrap(),
+            "{}",
+            generated.case
+        );
         assert_eq!(std::fs::read(weights).unwrap(), compiled.weights(), "{}", generated.case);
         compared += 1;
     }
@@ -91,10 +101,12 @@ fn the_command_line_takes_every_option() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out.rs");
     let mut options = Options::default();
-    let set = [("name", "Net"), ("dim", "batch<=3"), ("isa", "scalar,avx2"), ("std", "false"), ("kernels", "crate::kernels")];
+    let set =
+        [("name", "Net"), ("dim", "batch<=3"), ("isa", "scalar,avx2"), ("std", "false"), ("kernels", "crate::kernels")];
     set.iter().for_each(|(key, value)| options.set(key, value).unwrap());
     let model = text_of(&model_of("free_batch"));
-    let arguments = ["--name", "Net", "--dim", "batch<=3", "--isa", "scalar,avx2", "--no-std", "--kernels", "crate::kernels"];
+    let arguments =
+        ["--name", "Net", "--dim", "batch<=3", "--isa", "scalar,avx2", "--no-std", "--kernels", "crate::kernels"];
     let command = [&["compile", &model, "-o", &text_of(&output)], &arguments[..]].concat();
     assert_eq!(kiln(&command), ExitCode::SUCCESS);
     let want = library(&model_of("free_batch"), &options).emit(&WeightSource::File("out.weights".into())).unwrap();
@@ -162,7 +174,11 @@ fn editing_the_model_rebuilds_the_application() {
     );
     std::fs::write(folder.join("Cargo.toml"), manifest).unwrap();
     std::fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
-    std::fs::write(folder.join("build.rs"), "fn main() {\n    kiln_codegen::cargo::Builder::new(\"model.onnx\").set(\"name\", \"Built\").build();\n}\n").unwrap();
+    std::fs::write(
+        folder.join("build.rs"),
+        "fn main() {\n    kiln_codegen::cargo::Builder::new(\"model.onnx\").set(\"name\", \"Built\").build();\n}\n",
+    )
+    .unwrap();
     std::fs::write(
         folder.join("src/main.rs"),
         "kiln::include_model!(\"model.onnx\", name = Expanded);\ninclude!(concat!(env!(\"OUT_DIR\"), \"/built.rs\"));\n\nfn main() {\n    println!(\"{} {}\", Expanded::SOURCE_SHA256, Built::SOURCE_SHA256);\n}\n",

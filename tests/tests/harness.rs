@@ -17,8 +17,12 @@ fn a_wrong_element_is_found_and_named() {
 
 #[test]
 fn a_nan_never_passes_for_a_number_nor_one_infinity_for_the_other() {
-    for (got, want) in [(f32::NAN, 1.0), (1.0, f32::NAN), (f32::INFINITY, f32::NEG_INFINITY), (f32::MAX, f32::INFINITY)] {
-        assert!(right(&floats(&[got]), &floats(&[want]), Tolerance { relative: 1.0, absolute: 1e30 }).is_err(), "{got} for {want}");
+    for (got, want) in [(f32::NAN, 1.0), (1.0, f32::NAN), (f32::INFINITY, f32::NEG_INFINITY), (f32::MAX, f32::INFINITY)]
+    {
+        assert!(
+            right(&floats(&[got]), &floats(&[want]), Tolerance { relative: 1.0, absolute: 1e30 }).is_err(),
+            "{got} for {want}"
+        );
     }
     right(&floats(&[f32::NAN, f32::INFINITY]), &floats(&[f32::NAN, f32::INFINITY]), Tolerance::default()).unwrap();
 }
@@ -49,6 +53,10 @@ fn no_case_is_empty() {
         let case = kiln_tests::case::Case::read(generated.case);
         assert!(!case.runs.is_empty() && case.runs.iter().all(|run| !run.outputs.is_empty()), "{}", generated.case);
         let dynamic = case.runs.len() > 1;
-        assert!(generated.new.is_err() || generated.dynamic == dynamic || !dynamic, "{} has several runs", generated.case);
+        assert!(
+            generated.new.is_err() || generated.dynamic == dynamic || !dynamic,
+            "{} has several runs",
+            generated.case
+        );
     }
 }

@@ -12,7 +12,8 @@ fn folder() -> PathBuf {
 
 fn models() -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
-    let mut models: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|extension| extension == "onnx")).collect();
+    let mut models: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "onnx")).collect();
     models.sort();
     models
 }
@@ -82,7 +83,11 @@ fn damaged_models_never_panic() {
     let none = |_: &str, _: u64, _: Option<u64>| Err("there is none".to_string());
     let mut tried = 0;
     let mut panicked = Vec::new();
-    for (at, name) in ["mlp", "conv_auto_pad", "slice", "gru", "loop_known_trip_count", "computed_dims", "local_function"].iter().enumerate() {
+    for (at, name) in
+        ["mlp", "conv_auto_pad", "slice", "gru", "loop_known_trip_count", "computed_dims", "local_function"]
+            .iter()
+            .enumerate()
+    {
         let bytes = std::fs::read(case::folder().join(name).join("model.onnx")).unwrap();
         let mut random = Random(0x9E37_79B9_7F4A_7C15 ^ at as u64);
         for trial in 0..150 {

@@ -7,8 +7,14 @@ use kiln_codegen::{Compiled, Options, WeightSource, compile};
 use kiln_tests::case::Case;
 
 /// One model a kind of code: contraction with epilogue, fused elementwise, several outputs, free sizes, recurrence.
-const MODELS: [&str; 6] =
-    ["conv_batch_norm_relu_residual", "elementwise_chain", "concat_split", "free_batch", "lstm", "attention_from_primitives"];
+const MODELS: [&str; 6] = [
+    "conv_batch_norm_relu_residual",
+    "elementwise_chain",
+    "concat_split",
+    "free_batch",
+    "lstm",
+    "attention_from_primitives",
+];
 
 fn compiled(case: &str) -> Compiled {
     let case = Case::read(case);

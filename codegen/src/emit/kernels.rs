@@ -29,7 +29,9 @@ pub fn reached(plan: &Plan, isas: &[Isa]) -> Result<BTreeSet<&'static str>, Stri
 fn siblings(text: &'static str) -> impl Iterator<Item = &'static str> {
     text.lines()
         .take_while(|line| !line.starts_with("#[cfg(test)]"))
-        .filter_map(|line| line.trim_start().strip_prefix("pub use super::").or(line.trim_start().strip_prefix("use super::")))
+        .filter_map(|line| {
+            line.trim_start().strip_prefix("pub use super::").or(line.trim_start().strip_prefix("use super::"))
+        })
         .filter_map(|rest| rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next())
 }
 
@@ -37,7 +39,8 @@ fn siblings(text: &'static str) -> impl Iterator<Item = &'static str> {
 pub fn embedded(files: &BTreeSet<&'static str>) -> Result<String, String> {
     let mut text = String::new();
     for name in files {
-        let source = source::embedded(name).ok_or_else(|| format!("no kernel file is called {name}; this is a bug in kiln"))?;
+        let source =
+            source::embedded(name).ok_or_else(|| format!("no kernel file is called {name}; this is a bug in kiln"))?;
         let gate = match *name {
             "simd_avx2" | "simd_avx512" | "detect" => "#[cfg(target_arch = \"x86_64\")]\n",
             "simd_neon" => "#[cfg(all(target_arch = \"aarch64\", target_feature = \"neon\"))]\n",

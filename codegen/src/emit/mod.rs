@@ -36,13 +36,19 @@ pub fn output_fields(plan: &Plan) -> Vec<String> {
 }
 
 /// The generated source for `plan`.
-pub fn emit(plan: &Plan, options: &Options, about: &crate::report::About, weights: &WeightSource) -> Result<String, String> {
+pub fn emit(
+    plan: &Plan,
+    options: &Options,
+    about: &crate::report::About,
+    weights: &WeightSource,
+) -> Result<String, String> {
     let names = names::Names::new(plan);
     let isas = dispatch::chosen(options);
     let module = names.module();
     let ty = names.ty();
     let body = module_body(plan, &names, options, about, weights, &isas);
-    let file: syn::File = syn::parse2(body).map_err(|e| format!("generated code does not parse: {e}; this is a bug in kiln"))?;
+    let file: syn::File =
+        syn::parse2(body).map_err(|e| format!("generated code does not parse: {e}; this is a bug in kiln"))?;
     let body = indent(&prettyplease::unparse(&file), 4);
     let kernels = match &options.kernels {
         Kernels::Embedded => {
@@ -52,7 +58,8 @@ pub fn emit(plan: &Plan, options: &Options, about: &crate::report::About, weight
         Kernels::Shared(_) => String::new(),
     };
     let docs = about.docs(plan);
-    let docs: String = docs.lines().map(|line| format!("    //!{}{line}\n", if line.is_empty() { "" } else { " " })).collect();
+    let docs: String =
+        docs.lines().map(|line| format!("    //!{}{line}\n", if line.is_empty() { "" } else { " " })).collect();
     Ok(format!(
         "#[rustfmt::skip]\npub mod {module} {{\n{docs}    #![allow(clippy::all, clippy::pedantic, dead_code, unused_imports, unsafe_op_in_unsafe_fn)]\n\n{body}{kernels}}}\npub use {module}::{ty};\n"
     ))

@@ -43,7 +43,11 @@ pub fn model(
     let (storage, new) = storage(ty, options, arena_bytes);
     let run = run(plan, names, options, arena_bytes.is_some(), sizes);
     let outputs = outputs(plan, names);
-    let views = plan.is_dynamic().then(|| quote!(pub use kernels::view::{ShapeError, View};));
+    let views = plan.is_dynamic().then(|| {
+        quote!(
+            pub use kernels::view::{ShapeError, View};
+        )
+    });
     quote! {
         #views
         #weights
@@ -181,7 +185,8 @@ fn run(plan: &Plan, names: &Names, options: &Options, fixed: bool, sizes: &Sizes
         }
     };
     let result = if dynamic { quote!(Result<#result, ShapeError>) } else { result };
-    let mut docs = vec![" Runs the model once.".to_string(), String::new(), " Inputs, each dense and row-major:".to_string()];
+    let mut docs =
+        vec![" Runs the model once.".to_string(), String::new(), " Inputs, each dense and row-major:".to_string()];
     docs.extend(plan.inputs.iter().map(|port| format!(" - {}", port_doc(port))));
     docs.push(String::new());
     docs.push(" Outputs, valid until the next run:".to_string());
@@ -214,8 +219,10 @@ fn run(plan: &Plan, names: &Names, options: &Options, fixed: bool, sizes: &Sizes
             }
         }
     });
-    let arena = if inline { quote!(self.arena.arena()) } else { quote!(kernels::arena::Arena::from_blocks(&mut self.arena)) };
-    let read = if inline { quote!(self.arena.arena()) } else { quote!(kernels::arena::Arena::from_blocks(&mut self.arena)) };
+    let arena =
+        if inline { quote!(self.arena.arena()) } else { quote!(kernels::arena::Arena::from_blocks(&mut self.arena)) };
+    let read =
+        if inline { quote!(self.arena.arena()) } else { quote!(kernels::arena::Arena::from_blocks(&mut self.arena)) };
     let parts: Vec<_> = plan.outputs.iter().filter(|port| matches!(port.operand.place, Place::Buffer(_))).collect();
     let spans = parts.iter().map(|port| span(plan, &port.operand, sizes));
     let part_names: Vec<_> = (0..parts.len()).map(|i| format_ident!("o{i}")).collect();

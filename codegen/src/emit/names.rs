@@ -21,8 +21,11 @@ impl Names {
     pub fn new(plan: &Plan) -> Names {
         let symbols = plan.symbols.iter().map(|symbol| super::sizes::symbol_ident(&plan.symbols, symbol).to_string());
         // Variables of `run`, and fields beside inputs and outputs.
-        let taken: BTreeSet<String> =
-            ["s", "arena", "io", "sizes", "weights", "blocks", "marker"].into_iter().map(String::from).chain(symbols).collect();
+        let taken: BTreeSet<String> = ["s", "arena", "io", "sizes", "weights", "blocks", "marker"]
+            .into_iter()
+            .map(String::from)
+            .chain(symbols)
+            .collect();
         let idents = |ports: &[Port]| {
             let mut taken = taken.clone();
             ports.iter().map(|port| ident(&unique(&snake_case(&port.name), &mut taken))).collect()

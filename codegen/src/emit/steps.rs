@@ -100,7 +100,8 @@ impl Fields<'_> {
                 None => quote!(None),
             },
             Arg::ReadOpts(operands) => {
-                let values: Vec<_> = operands.iter().map(|operand| self.value(&Arg::ReadOpt(operand.clone()))).collect();
+                let values: Vec<_> =
+                    operands.iter().map(|operand| self.value(&Arg::ReadOpt(operand.clone()))).collect();
                 quote!([#(#values),*])
             }
             Arg::Reads(operands) => {

@@ -71,9 +71,10 @@ pub fn reshape(cx: &mut Cx) -> Results {
     let mut shape = Vec::new();
     for (i, dim) in wanted.iter().enumerate() {
         shape.push(match dim {
-            dim if dim.is(0) && !allow_zero => {
-                old.get(i).cloned().ok_or_else(|| format!("its shape keeps axis {i}, which the operand {old:?} does not have"))?
-            }
+            dim if dim.is(0) && !allow_zero => old
+                .get(i)
+                .cloned()
+                .ok_or_else(|| format!("its shape keeps axis {i}, which the operand {old:?} does not have"))?,
             dim => dim.clone(),
         });
     }
@@ -81,7 +82,8 @@ pub fn reshape(cx: &mut Cx) -> Results {
         let others = Dim::product(shape.iter().enumerate().filter(|&(i, _)| i != at).map(|(_, d)| d));
         let all = Dim::product(&old);
         let rest = if others.is(0) { Some(Dim::from(0)) } else { all.exact_div(&others) };
-        let rest = rest.or_else(|| (all.as_const().is_none() || others.as_const().is_none()).then(|| all.floor_div(&others)));
+        let rest =
+            rest.or_else(|| (all.as_const().is_none() || others.as_const().is_none()).then(|| all.floor_div(&others)));
         shape[at] = rest.ok_or_else(|| format!("{all} elements do not fit a shape {wanted:?}"))?;
     }
     one(cx.reshape(x, shape)?)
@@ -112,7 +114,8 @@ pub fn unsqueeze(cx: &mut Cx) -> Results {
     let axes = cx.axes(&axes, old.len() + axes.len())?;
     let mut left = old.into_iter();
     let rank = left.len() + axes.len();
-    let shape = (0..rank).filter_map(|axis| if axes.contains(&axis) { Some(Dim::from(1)) } else { left.next() }).collect();
+    let shape =
+        (0..rank).filter_map(|axis| if axes.contains(&axis) { Some(Dim::from(1)) } else { left.next() }).collect();
     one(cx.reshape(x, shape)?)
 }
 
@@ -276,7 +279,8 @@ pub fn slice(cx: &mut Cx) -> Results {
     if axes.len() != starts.len() || ends.len() != starts.len() || steps.len() != starts.len() {
         return Err("its starts, ends, axes and steps differ in number".into());
     }
-    let mut result: Vec<SliceAxis> = shape.iter().map(|d| SliceAxis { start: Dim::from(0), step: 1, len: d.clone() }).collect();
+    let mut result: Vec<SliceAxis> =
+        shape.iter().map(|d| SliceAxis { start: Dim::from(0), step: 1, len: d.clone() }).collect();
     for (((start, end), &axis), &step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
         let axis = cx.axis(axis, shape.len())?;
         result[axis] = slice_axis(start, end, step, &shape[axis])?;
@@ -289,7 +293,8 @@ fn slice_axis(start: &Dim, end: &Dim, step: i64, size: &Dim) -> Result<SliceAxis
         return Err("a step of zero".into());
     }
     // Where a bound is a number its sign and reach are known; a symbolic one is taken to lie inside.
-    let (low, high) = if step > 0 { (Dim::from(0), size.clone()) } else { (Dim::from(-1), size.clone() - Dim::from(1)) };
+    let (low, high) =
+        if step > 0 { (Dim::from(0), size.clone()) } else { (Dim::from(-1), size.clone() - Dim::from(1)) };
     let place = |at: &Dim| -> Dim {
         let at = match at.as_const() {
             Some(at) if at < 0 && at > i64::MIN / 2 => size.clone() + Dim::from(at),
@@ -392,7 +397,8 @@ pub fn range(cx: &mut Cx) -> Results {
         let id = cx.value(Tensor::from_f64s(dtype, vec![values.len()], &values));
         return one(id);
     }
-    let bound = |i| cx.ints(i, "a bound of the range").and_then(|d| d.first().cloned().ok_or_else(|| "an empty bound".into()));
+    let bound =
+        |i| cx.ints(i, "a bound of the range").and_then(|d| d.first().cloned().ok_or_else(|| "an empty bound".into()));
     let (start, limit, delta): (Dim, Dim, Dim) = (bound(0)?, bound(1)?, bound(2)?);
     if delta.is(0) {
         return Err("a range by zero".into());
@@ -411,7 +417,10 @@ pub fn one_hot(cx: &mut Cx) -> Results {
     let shape = cx.ty(indices).shape;
     let axis = cx.axis(cx.int("axis", -1), shape.len() + 1)?;
     let indices = cx.cast(indices, DType::I64)?;
-    let classes = cx.add(Range { start: Dim::from(0), delta: Dim::from(1), len: depth.clone(), dtype: DType::I64, operands: false }, &[])?;
+    let classes = cx.add(
+        Range { start: Dim::from(0), delta: Dim::from(1), len: depth.clone(), dtype: DType::I64, operands: false },
+        &[],
+    )?;
     let mut along = vec![Dim::from(1); shape.len() + 1];
     along[axis] = depth.clone();
     let classes = cx.reshape(classes, along)?;
@@ -440,7 +449,13 @@ pub fn eye_like(cx: &mut Cx) -> Results {
     let ty = cx.ty(x);
     let [rows, cols] = ty.shape.as_slice() else { return Err("its operand is no matrix".into()) };
     let dtype = if cx.has("dtype") { super::tensor::dtype(cx.int("dtype", 1) as i32)? } else { ty.dtype };
-    let numbers = |len: &Dim| Range { start: Dim::from(0), delta: Dim::from(1), len: len.clone(), dtype: DType::I64, operands: false };
+    let numbers = |len: &Dim| Range {
+        start: Dim::from(0),
+        delta: Dim::from(1),
+        len: len.clone(),
+        dtype: DType::I64,
+        operands: false,
+    };
     let (i, j) = (cx.add(numbers(rows), &[])?, cx.add(numbers(cols), &[])?);
     let i = cx.reshape(i, vec![rows.clone(), Dim::from(1)])?;
     let k = cx.int("k", 0) as f64;
@@ -476,7 +491,8 @@ mod tests {
                         let axis = slice_axis(&Dim::from(start), &Dim::from(end), step, &Dim::from(size)).unwrap();
                         let wrap = |at: i64| if at < 0 { at + size } else { at };
                         let (low, high) = if step > 0 { (0, size) } else { (-1, size - 1) };
-                        let (first, stop) = (wrap(start).clamp(low, high.max(low)), wrap(end).clamp(low, high.max(low)));
+                        let (first, stop) =
+                            (wrap(start).clamp(low, high.max(low)), wrap(end).clamp(low, high.max(low)));
                         let mut at = first;
                         let mut picks = Vec::new();
                         while (step > 0 && at < stop) || (step < 0 && at > stop) {

@@ -22,7 +22,8 @@ pub fn repeat(cx: &mut Cx) -> Results {
         Some(_) => Some(cx.numbers(0, "the trip count")?.first().copied().unwrap_or(0)),
         None => None,
     };
-    let known = |cx: &Cx, id: ValueId| cx.im.graph.tensor(id).and_then(|t| t.to_i64s().first().copied()).map(|c| c != 0);
+    let known =
+        |cx: &Cx, id: ValueId| cx.im.graph.tensor(id).and_then(|t| t.to_i64s().first().copied()).map(|c| c != 0);
     let mut going = match cx.opt(1)? {
         Some(id) => known(cx, id).ok_or("its condition must be known when the model is compiled")?,
         None => true,
@@ -99,10 +100,15 @@ pub fn scan(cx: &mut Cx) -> Results {
     let list = |name: &str, n: usize| cx.int_list(name).unwrap_or_else(|| vec![0; n]);
     let (in_axes, in_back) = (list("scan_input_axes", n_scans), list("scan_input_directions", n_scans));
     let (out_axes, out_back) = (list("scan_output_axes", n_outputs), list("scan_output_directions", n_outputs));
-    if in_axes.len() != n_scans || in_back.len() != n_scans || out_axes.len() != n_outputs || out_back.len() != n_outputs {
+    if in_axes.len() != n_scans
+        || in_back.len() != n_scans
+        || out_axes.len() != n_outputs
+        || out_back.len() != n_outputs
+    {
         return Err("its axes and directions do not match its operands in number".into());
     }
-    let in_axes = in_axes.iter().zip(&scanned).map(|(&axis, &id)| cx.axis(axis, cx.rank(id))).collect::<Result<Vec<_>, _>>()?;
+    let in_axes =
+        in_axes.iter().zip(&scanned).map(|(&axis, &id)| cx.axis(axis, cx.rank(id))).collect::<Result<Vec<_>, _>>()?;
     let (state, outputs) = run_scan(cx, state, &scanned, &in_axes, &in_back)?;
     if outputs.is_empty() && n_outputs > 0 {
         return Ok(vec![Entry::Poison; cx.node.output.len()]);
@@ -131,7 +137,8 @@ fn run_scan(
     let n_states = state.len();
     let first = scanned.first().ok_or("it scans nothing")?;
     let size = cx.ty(*first).shape[axes[0]].clone();
-    let trips = size.as_const().ok_or_else(|| format!("its sequence has the free size {size}\nhelp: fix it with dim"))?;
+    let trips =
+        size.as_const().ok_or_else(|| format!("its sequence has the free size {size}\nhelp: fix it with dim"))?;
     if trips > MAX_TRIPS {
         return Err(format!("its sequence of {trips} is too long to unroll; {MAX_TRIPS} is the most"));
     }
@@ -162,7 +169,9 @@ fn run_scan(
 /// Scan as it was in opset 8: a batch axis before the sequence axis, and lengths first among the operands.
 fn scan8(cx: &mut Cx, n_scans: usize) -> Results {
     if cx.opt(0)?.is_some() {
-        return Err("sequence lengths in Scan of opset 8 are not supported\nhelp: convert the model to opset 9 or later".into());
+        return Err(
+            "sequence lengths in Scan of opset 8 are not supported\nhelp: convert the model to opset 9 or later".into(),
+        );
     }
     let n_states = (cx.inputs.len() - 1).checked_sub(n_scans).ok_or("it scans more operands than it has")?;
     let operands = (1..cx.inputs.len()).map(|i| cx.input(i)).collect::<Result<Vec<_>, _>>()?;
@@ -206,7 +215,10 @@ fn sequence(cx: &Cx, i: usize) -> Result<Vec<Entry>, String> {
 fn position(cx: &Cx, i: usize, n: usize) -> Result<usize, String> {
     let at = cx.constant(i, "the position")?.to_i64s().first().copied().unwrap_or(0);
     let wrapped = if at < 0 { at + n as i64 } else { at };
-    usize::try_from(wrapped).ok().filter(|&at| at <= n).ok_or_else(|| format!("position {at} lies outside a sequence of {n}"))
+    usize::try_from(wrapped)
+        .ok()
+        .filter(|&at| at <= n)
+        .ok_or_else(|| format!("position {at} lies outside a sequence of {n}"))
 }
 
 /// Every operator of sequences and optionals.

@@ -21,7 +21,9 @@ pub fn window(cx: &Cx, x: ValueId, kernel: Vec<usize>) -> Result<Window, String>
         if list.len() != n {
             return Err(format!("its {name} name {} axes, its window has {n}", list.len()));
         }
-        let size = |&v: &i64| usize::try_from(v).ok().filter(|&v| v > 0 && v < 1 << 24).ok_or_else(|| format!("its {name} hold {v}"));
+        let size = |&v: &i64| {
+            usize::try_from(v).ok().filter(|&v| v > 0 && v < 1 << 24).ok_or_else(|| format!("its {name} hold {v}"))
+        };
         list.iter().map(size).collect()
     };
     let (stride, dilation) = (sizes("strides")?, sizes("dilations")?);
@@ -63,7 +65,9 @@ fn kernel(cx: &Cx, w: ValueId, x: ValueId) -> Result<Vec<usize>, String> {
         return Err(format!("its operand {x} and weights {w} do not fit; both need 3 axes at least"));
     }
     let sizes: Option<Vec<usize>> = w.shape[2..].iter().map(Dim::as_usize).collect();
-    let sizes = sizes.filter(|sizes| sizes.iter().all(|&s| s > 0)).ok_or_else(|| format!("its weights {w} have no fixed window"))?;
+    let sizes = sizes
+        .filter(|sizes| sizes.iter().all(|&s| s > 0))
+        .ok_or_else(|| format!("its weights {w} have no fixed window"))?;
     if let Some(given) = cx.int_list("kernel_shape")
         && given.iter().map(|&v| v as usize).ne(sizes.iter().copied())
     {
@@ -106,7 +110,9 @@ pub fn conv_transpose(cx: &mut Cx) -> Results {
     let auto = cx.string("auto_pad", "NOTSET");
     let spatial = cx.ty(x).shape[2..].to_vec();
     let full = |i: usize| -> Result<i64, String> {
-        let size = spatial[i].as_const().ok_or_else(|| format!("its output's shape is given while axis {} is {}", i + 2, spatial[i]))?;
+        let size = spatial[i]
+            .as_const()
+            .ok_or_else(|| format!("its output's shape is given while axis {} is {}", i + 2, spatial[i]))?;
         Ok((size - 1) * stride[i] as i64 + ((kernel[i] - 1) * dilation[i] + 1) as i64 + extra[i] as i64)
     };
     let split = |total: i64| {
@@ -121,9 +127,7 @@ pub fn conv_transpose(cx: &mut Cx) -> Results {
         (0..n).map(|i| Ok(split(full(i)? - shape[i]))).collect::<Result<Vec<_>, String>>()?
     } else if auto.starts_with("SAME") {
         // The output is the input's size times the stride, so the total does not depend on the size.
-        (0..n)
-            .map(|i| split(((kernel[i] - 1) * dilation[i] + 1) as i64 + extra[i] as i64 - stride[i] as i64))
-            .collect()
+        (0..n).map(|i| split(((kernel[i] - 1) * dilation[i] + 1) as i64 + extra[i] as i64 - stride[i] as i64)).collect()
     } else {
         let pads = cx.int_list("pads").unwrap_or_else(|| vec![0; 2 * n]);
         if pads.len() != 2 * n {

@@ -151,7 +151,9 @@ impl<'i, 'a> Cx<'i, 'a> {
     /// A tensor attribute, if given.
     pub fn tensor(&self, name: &str) -> Result<Option<Tensor>, String> {
         let proto = self.attribute(name).and_then(|a| a.t.as_ref());
-        proto.map(|proto| tensor::tensor(proto, self.im.source).map_err(|e| format!("attribute {name}: {e}"))).transpose()
+        proto
+            .map(|proto| tensor::tensor(proto, self.im.source).map_err(|e| format!("attribute {name}: {e}")))
+            .transpose()
     }
 
     /// A subgraph.
@@ -192,7 +194,9 @@ impl<'i, 'a> Cx<'i, 'a> {
             let types: Vec<Type> = tensors.iter().map(|t| t.ty()).collect();
             let outputs = op.infer(&types.iter().collect::<Vec<_>>())?;
             let operands: usize = tensors.iter().map(|t| t.len()).sum();
-            let len = |ty: &Type| ty.dims().map_or(usize::MAX, |dims| dims.iter().fold(1, |n: usize, &d| n.saturating_mul(d)));
+            let len = |ty: &Type| {
+                ty.dims().map_or(usize::MAX, |dims| dims.iter().fold(1, |n: usize, &d| n.saturating_mul(d)))
+            };
             if outputs.iter().all(|ty| len(ty) <= FOLD_LIMIT.max(operands)) {
                 let results = op.eval(&tensors)?;
                 return Ok(results.into_iter().map(|t| self.im.graph.add_const(&self.name, t)).collect());

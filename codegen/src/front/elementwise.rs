@@ -161,7 +161,8 @@ fn size_equality(a: &[Dim], b: &[Dim]) -> Option<Vec<i64>> {
 }
 
 fn prelu(cx: &mut Cx, x: ValueId, slope: ValueId) -> Results {
-    let slope = if cx.rank(slope) == 1 && cx.rank(x) > 2 && cx.ty(slope).shape[0] == cx.ty(x).shape[1] && cx.opset() < 7 {
+    let slope = if cx.rank(slope) == 1 && cx.rank(x) > 2 && cx.ty(slope).shape[0] == cx.ty(x).shape[1] && cx.opset() < 7
+    {
         let mut shape = cx.ty(slope).shape;
         shape.extend(vec![Dim::from(1); cx.rank(x) - 2]);
         cx.reshape(slope, shape)?

@@ -21,7 +21,8 @@ pub fn gather(cx: &mut Cx) -> Results {
     {
         let scalar = picks.shape().is_empty();
         let n = dims.len() as i64;
-        let pick = |at: i64| usize::try_from(if at < 0 { at + n } else { at }).ok().and_then(|at| dims.get(at).cloned());
+        let pick =
+            |at: i64| usize::try_from(if at < 0 { at + n } else { at }).ok().and_then(|at| dims.get(at).cloned());
         let picked: Option<Vec<Dim>> = picks.to_i64s().into_iter().map(pick).collect();
         let picked = picked.ok_or_else(|| format!("an index lies outside an operand of {n} elements"))?;
         let dtype = cx.ty(x).dtype;
@@ -33,7 +34,8 @@ pub fn gather(cx: &mut Cx) -> Results {
         let shape = cx.ty(x).shape;
         let at = index.to_i64s()[0];
         let start = if at < 0 { shape[axis].clone() + Dim::from(at) } else { Dim::from(at) };
-        let outside = (shape[axis].clone() - start.clone()).as_const().is_some_and(|left| left < 1) || start.as_const().is_some_and(|s| s < 0);
+        let outside = (shape[axis].clone() - start.clone()).as_const().is_some_and(|left| left < 1)
+            || start.as_const().is_some_and(|s| s < 0);
         if outside {
             return Err(format!("index {at} lies outside axis {axis} of {}", cx.ty(x)));
         }
@@ -97,7 +99,9 @@ pub fn scatter_nd(cx: &mut Cx) -> Results {
 /// ReverseSequence.
 pub fn reverse_sequence(cx: &mut Cx) -> Results {
     let (x, lens) = (cx.input(0)?, cx.input(1)?);
-    let axis = |name: &str, default: i64| usize::try_from(cx.int(name, default)).map_err(|_| format!("its {name} is negative"));
+    let axis = |name: &str, default: i64| {
+        usize::try_from(cx.int(name, default)).map_err(|_| format!("its {name} is negative"))
+    };
     let op = ReverseSequence { batch_axis: axis("batch_axis", 1)?, time_axis: axis("time_axis", 0)? };
     one(cx.add(op, &[x, lens])?)
 }

@@ -16,14 +16,17 @@ const MAX_DEPTH: usize = 48;
 /// Nodes after unrolling; more would not compile in any reasonable time.
 const MAX_NODES: usize = 100_000;
 
+/// Reads external data: file name within the model's folder, first byte, number of bytes (to the end if `None`).
+pub type ReadExternal<'a> = dyn Fn(&str, u64, Option<u64>) -> Result<Vec<u8>, String> + 'a;
+
 /// A model file.
 pub struct Source<'a> {
     /// Its content.
     pub bytes: &'a [u8],
     /// Its path, for messages.
     pub name: &'a str,
-    /// Reads external data: file name within the model's folder, first byte, number of bytes (to the end if `None`).
-    pub external: &'a dyn Fn(&str, u64, Option<u64>) -> Result<Vec<u8>, String>,
+    /// Where it keeps data outside itself.
+    pub external: &'a ReadExternal<'a>,
 }
 
 /// What the user chose for a symbolic size.
@@ -77,7 +80,8 @@ pub fn import(source: &Source, name: &str, options: &Options) -> Result<Imported
     let model = ModelProto::decode(prost::bytes::Bytes::copy_from_slice(source.bytes))
         .map_err(|e| refuse(&format!("this is not an ONNX model, or it is damaged: {e}")))?;
     let Some(graph) = &model.graph else { return Err(refuse("this is not an ONNX model: it holds no graph")) };
-    let opsets: BTreeMap<String, i64> = model.opset_import.iter().map(|o| (domain(&o.domain).to_string(), o.version)).collect();
+    let opsets: BTreeMap<String, i64> =
+        model.opset_import.iter().map(|o| (domain(&o.domain).to_string(), o.version)).collect();
     let opset = opsets.get("").copied().unwrap_or(0);
     if opset > NEWEST_OPSET {
         return Err(refuse(&format!(
@@ -110,7 +114,11 @@ pub fn import(source: &Source, name: &str, options: &Options) -> Result<Imported
             Some(Entry::Value(id)) => importer.graph.outputs.push((output.name.clone(), id)),
             Some(Entry::Poison) => {}
             Some(Entry::Sequence(_)) => {
-                importer.diagnostics.error(None, "", &format!("output {:?} is a sequence, which run cannot give", output.name));
+                importer.diagnostics.error(
+                    None,
+                    "",
+                    &format!("output {:?} is a sequence, which run cannot give", output.name),
+                );
             }
             Some(Entry::Absent) | None => {
                 importer.diagnostics.error(None, "", &format!("output {:?} is written by no node", output.name));
@@ -180,7 +188,11 @@ impl<'a> Importer<'a> {
                         pinned.push((input.name.clone(), tensor));
                     }
                     Err(message) => {
-                        self.diagnostics.error(None, "", &format!("input {:?} cannot be pinned: {message}", input.name));
+                        self.diagnostics.error(
+                            None,
+                            "",
+                            &format!("input {:?} cannot be pinned: {message}", input.name),
+                        );
                     }
                 }
                 continue;
@@ -210,7 +222,9 @@ impl<'a> Importer<'a> {
         offered: &mut BTreeSet<String>,
     ) -> Result<Type, String> {
         let tensor = input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
-        let Some(tensor) = tensor else { return Err("it is not a tensor; sequences and optionals cannot be inputs".into()) };
+        let Some(tensor) = tensor else {
+            return Err("it is not a tensor; sequences and optionals cannot be inputs".into());
+        };
         let dtype = tensor::dtype(tensor.elem_type)?;
         let Some(shape) = &tensor.shape else { return Err("its number of axes is unknown".into()) };
         let mut sizes = Vec::new();
@@ -249,7 +263,11 @@ impl<'a> Importer<'a> {
         }
         for sparse in &graph.sparse_initializer {
             let name = sparse.values.as_ref().map_or("", |v| v.name.as_str());
-            self.diagnostics.error(None, "", &format!("sparse initializer {name:?} is not supported\nhelp: store it densely"));
+            self.diagnostics.error(
+                None,
+                "",
+                &format!("sparse initializer {name:?} is not supported\nhelp: store it densely"),
+            );
             self.define(name, Entry::Poison);
         }
     }
@@ -286,7 +304,11 @@ impl<'a> Importer<'a> {
             if state[at] != 0 {
                 if state[at] == 1 {
                     let node = &nodes[at];
-                    self.diagnostics.error(Some(node_name(node)), &node.op_type, "it reads, through other nodes, what it writes itself");
+                    self.diagnostics.error(
+                        Some(node_name(node)),
+                        &node.op_type,
+                        "it reads, through other nodes, what it writes itself",
+                    );
                     state[at] = 2;
                 }
                 continue;
@@ -311,7 +333,9 @@ impl<'a> Importer<'a> {
         let good = sorted.iter().all(|&at| {
             let mut reads = Vec::new();
             node_reads(&nodes[at], &mut reads, 0);
-            reads.iter().all(|name| writers.get(name).is_none_or(|&writer| writer < at || !position.contains_key(&writer)))
+            reads
+                .iter()
+                .all(|name| writers.get(name).is_none_or(|&writer| writer < at || !position.contains_key(&writer)))
         });
         if good { sorted } else { order }
     }
@@ -364,7 +388,12 @@ impl<'a> Importer<'a> {
         }
     }
 
-    fn call(&mut self, function: &'a FunctionProto, node: &NodeProto, inputs: Vec<Entry>) -> Result<Vec<Entry>, String> {
+    fn call(
+        &mut self,
+        function: &'a FunctionProto,
+        node: &NodeProto,
+        inputs: Vec<Entry>,
+    ) -> Result<Vec<Entry>, String> {
         let attributes = |node: &NodeProto, call: &NodeProto| {
             let mut node = node.clone();
             node.attribute.retain_mut(|attribute| {
@@ -452,7 +481,9 @@ impl<'a> Importer<'a> {
     /// The integers a value holds, if they are known: a constant, or sizes.
     pub fn ints(&self, id: ValueId) -> Option<Vec<Dim>> {
         if let Some(tensor) = self.graph.tensor(id) {
-            let small = tensor.shape().len() <= 1 && tensor.len() <= 256 && (tensor.dtype().is_int() || tensor.dtype() == DType::Bool);
+            let small = tensor.shape().len() <= 1
+                && tensor.len() <= 256
+                && (tensor.dtype().is_int() || tensor.dtype() == DType::Bool);
             return small.then(|| tensor.to_i64s().into_iter().map(Dim::from).collect());
         }
         match self.graph.producer(id)?.0.op {
@@ -480,7 +511,9 @@ fn node_reads<'n>(node: &'n NodeProto, reads: &mut Vec<&'n str>, depth: usize) {
 }
 
 fn pin(values: &[f64], ty: &Type) -> Result<Tensor, String> {
-    let Some(shape) = ty.dims() else { return Err(format!("its shape {ty} is not fixed\nhelp: give its sizes with dim")) };
+    let Some(shape) = ty.dims() else {
+        return Err(format!("its shape {ty} is not fixed\nhelp: give its sizes with dim"));
+    };
     let len: usize = shape.iter().product();
     let values = match values {
         [value] => vec![*value; len.min(1 << 20)],

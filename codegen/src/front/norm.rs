@@ -47,7 +47,9 @@ pub fn group(cx: &mut Cx) -> Results {
     let (x, mut scale, mut bias) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
     let channels = cx.ty(x).shape.get(1).and_then(Dim::as_usize).ok_or("its channels are not fixed")?;
     let groups = match cx.node.op_type.as_str() {
-        "GroupNormalization" => usize::try_from(cx.int("num_groups", 1)).ok().filter(|&g| g > 0).ok_or("its num_groups is not positive")?,
+        "GroupNormalization" => {
+            usize::try_from(cx.int("num_groups", 1)).ok().filter(|&g| g > 0).ok_or("its num_groups is not positive")?
+        }
         _ => channels,
     };
     for operand in [&mut scale, &mut bias] {
@@ -134,7 +136,8 @@ pub fn local_response(cx: &mut Cx) -> Results {
     if shape.len() < 2 {
         return Err("its operand has no channels".into());
     }
-    let size = usize::try_from(cx.int("size", 1)).ok().filter(|&s| s > 0 && s < 1 << 16).ok_or("its size is not positive")?;
+    let size =
+        usize::try_from(cx.int("size", 1)).ok().filter(|&s| s > 0 && s < 1 << 16).ok_or("its size is not positive")?;
     let (alpha, beta) = (f64::from(cx.float("alpha", 1e-4)), f64::from(cx.float("beta", 0.75)));
     let bias = f64::from(cx.float("bias", 1.0));
     let dtype = cx.ty(x).dtype;

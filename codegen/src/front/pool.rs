@@ -14,7 +14,8 @@ pub fn pool(cx: &mut Cx) -> Results {
     if rank < 3 || kernel.len() != rank - 2 {
         return Err(format!("its window of {} axes does not fit an operand of {rank} axes", kernel.len()));
     }
-    let size = |&v: &i64| usize::try_from(v).ok().filter(|&v| v > 0 && v < 1 << 24).ok_or_else(|| format!("a window of {v}"));
+    let size =
+        |&v: &i64| usize::try_from(v).ok().filter(|&v| v > 0 && v < 1 << 24).ok_or_else(|| format!("a window of {v}"));
     let kernel = kernel.iter().map(size).collect::<Result<Vec<_>, _>>()?;
     let Window { kernel, stride, dilation, pads } = window(cx, x, kernel)?;
     let kind = match cx.node.op_type.as_str() {

@@ -10,7 +10,8 @@ use crate::ops::rnn::{Activation, Direction, Rnn};
 /// All three: they share operands and most attributes.
 pub fn recurrent(cx: &mut Cx) -> Results {
     let kind = cx.node.op_type.clone();
-    let hidden = usize::try_from(cx.int("hidden_size", 0)).ok().filter(|&h| h > 0).ok_or("its hidden_size is missing")?;
+    let hidden =
+        usize::try_from(cx.int("hidden_size", 0)).ok().filter(|&h| h > 0).ok_or("its hidden_size is missing")?;
     let direction = match cx.string("direction", "forward").as_str() {
         "forward" => Direction::Forward,
         "reverse" => Direction::Reverse,
@@ -99,7 +100,8 @@ fn activations(cx: &Cx, defaults: &[&str], n_dirs: usize) -> Result<Vec<Activati
         return Err(format!("it names {} activations and needs {}", names.len(), defaults.len() * n_dirs));
     }
     // Parameters are given in order, only for the activations that have some.
-    let (alphas, betas) = (cx.float_list("activation_alpha").unwrap_or_default(), cx.float_list("activation_beta").unwrap_or_default());
+    let (alphas, betas) =
+        (cx.float_list("activation_alpha").unwrap_or_default(), cx.float_list("activation_beta").unwrap_or_default());
     let (mut alphas, mut betas) = (alphas.into_iter(), betas.into_iter());
     names
         .iter()

@@ -24,7 +24,9 @@ pub fn reduce(cx: &mut Cx) -> Results {
     };
     let keep = cx.flag("keepdims", true);
     let kind = cx.node.op_type.clone();
-    let run = |cx: &mut Cx, kind, x: ValueId| if axes.is_empty() { Ok(x) } else { cx.add(Reduce { kind, axes: axes.clone(), keep }, &[x]) };
+    let run = |cx: &mut Cx, kind, x: ValueId| {
+        if axes.is_empty() { Ok(x) } else { cx.add(Reduce { kind, axes: axes.clone(), keep }, &[x]) }
+    };
     let squared = |cx: &mut Cx, x| cx.map1(x, |map, x| map.binary(Binary::Mul, x, x));
     one(match kind.as_str() {
         "ReduceSum" => run(cx, ReduceKind::Sum, x)?,
@@ -107,7 +109,8 @@ fn hardmax(cx: &mut Cx, x: ValueId, axis: usize, flattens: bool) -> Results {
     };
     let flat = cx.reshape(x, view.clone())?;
     let best = cx.add(ArgReduce { axis: at, largest: true, last: false, keep: true }, &[flat])?;
-    let numbers = Range { start: Dim::from(0), delta: Dim::from(1), len: view[at].clone(), dtype: DType::I64, operands: false };
+    let numbers =
+        Range { start: Dim::from(0), delta: Dim::from(1), len: view[at].clone(), dtype: DType::I64, operands: false };
     let mut along = vec![Dim::from(1); view.len()];
     along[at] = view[at].clone();
     let numbers = cx.add(numbers, &[])?;

@@ -18,15 +18,16 @@ pub fn find(domain: &str, op: &str) -> Option<Import> {
 
 fn onnx(op: &str) -> Option<Import> {
     Some(match op {
-        "Abs" | "Acos" | "Acosh" | "Asin" | "Asinh" | "Atan" | "Atanh" | "BitwiseNot" | "Ceil" | "Cos" | "Cosh" | "Erf" | "Exp"
-        | "Floor" | "IsNaN" | "Log" | "Neg" | "Not" | "Round" | "Sigmoid" | "Sign" | "Sin" | "Sinh" | "Sqrt" | "Tan" | "Tanh" => {
-            elementwise::unary
+        "Abs" | "Acos" | "Acosh" | "Asin" | "Asinh" | "Atan" | "Atanh" | "BitwiseNot" | "Ceil" | "Cos" | "Cosh"
+        | "Erf" | "Exp" | "Floor" | "IsNaN" | "Log" | "Neg" | "Not" | "Round" | "Sigmoid" | "Sign" | "Sin" | "Sinh"
+        | "Sqrt" | "Tan" | "Tanh" => elementwise::unary,
+        "Add" | "And" | "BitShift" | "BitwiseAnd" | "BitwiseOr" | "BitwiseXor" | "Div" | "Equal" | "Greater"
+        | "GreaterOrEqual" | "Less" | "LessOrEqual" | "Mod" | "Mul" | "Or" | "PRelu" | "Sub" | "Xor" => {
+            elementwise::binary
         }
-        "Add" | "And" | "BitShift" | "BitwiseAnd" | "BitwiseOr" | "BitwiseXor" | "Div" | "Equal" | "Greater" | "GreaterOrEqual"
-        | "Less" | "LessOrEqual" | "Mod" | "Mul" | "Or" | "PRelu" | "Sub" | "Xor" => elementwise::binary,
         "Max" | "Mean" | "Min" | "Sum" => elementwise::variadic,
-        "Celu" | "Elu" | "Gelu" | "HardSigmoid" | "HardSwish" | "LeakyRelu" | "Mish" | "Reciprocal" | "Relu" | "Selu" | "Shrink"
-        | "Softplus" | "Softsign" | "Swish" | "ThresholdedRelu" => elementwise::activation,
+        "Celu" | "Elu" | "Gelu" | "HardSigmoid" | "HardSwish" | "LeakyRelu" | "Mish" | "Reciprocal" | "Relu"
+        | "Selu" | "Shrink" | "Softplus" | "Softsign" | "Swish" | "ThresholdedRelu" => elementwise::activation,
         "Pow" => elementwise::pow,
         "Clip" => elementwise::clip,
         "Where" => elementwise::select,
@@ -64,8 +65,8 @@ fn onnx(op: &str) -> Option<Import> {
         "GlobalAveragePool" | "GlobalLpPool" | "GlobalMaxPool" => pool::global,
         "MatMul" => matmul::matmul,
         "Gemm" => matmul::gemm,
-        "ReduceL1" | "ReduceL2" | "ReduceLogSum" | "ReduceLogSumExp" | "ReduceMax" | "ReduceMean" | "ReduceMin" | "ReduceProd"
-        | "ReduceSum" | "ReduceSumSquare" => reduce::reduce,
+        "ReduceL1" | "ReduceL2" | "ReduceLogSum" | "ReduceLogSumExp" | "ReduceMax" | "ReduceMean" | "ReduceMin"
+        | "ReduceProd" | "ReduceSum" | "ReduceSumSquare" => reduce::reduce,
         "ArgMax" | "ArgMin" => reduce::arg_reduce,
         "Hardmax" | "LogSoftmax" | "Softmax" => reduce::softmax,
         "CumSum" => reduce::cum_sum,
@@ -81,8 +82,9 @@ fn onnx(op: &str) -> Option<Import> {
         "If" => control::branch,
         "Loop" => control::repeat,
         "Scan" => control::scan,
-        "ConcatFromSequence" | "Optional" | "OptionalGetElement" | "OptionalHasElement" | "SequenceAt" | "SequenceConstruct"
-        | "SequenceEmpty" | "SequenceErase" | "SequenceInsert" | "SequenceLength" | "SplitToSequence" => control::sequences,
+        "ConcatFromSequence" | "Optional" | "OptionalGetElement" | "OptionalHasElement" | "SequenceAt"
+        | "SequenceConstruct" | "SequenceEmpty" | "SequenceErase" | "SequenceInsert" | "SequenceLength"
+        | "SplitToSequence" => control::sequences,
         _ => return None,
     })
 }
@@ -94,6 +96,8 @@ pub fn unknown(domain: &str, op: &str) -> String {
         "com.microsoft" => format!(
             "operator {op} of com.microsoft is not supported\nhelp: export without onnxruntime's graph optimisations, which write such operators"
         ),
-        domain => format!("operator {op} of domain {domain:?} is not known\nhelp: export it as a model-local function of standard operators"),
+        domain => format!(
+            "operator {op} of domain {domain:?} is not known\nhelp: export it as a model-local function of standard operators"
+        ),
     }
 }

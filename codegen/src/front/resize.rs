@@ -36,24 +36,27 @@ pub fn resize(cx: &mut Cx) -> Results {
         };
         (floats(cx, 1, "the region of interest")?, floats(cx, 2, "the scales")?, sizes)
     };
-    let coordinates = match cx.string("coordinate_transformation_mode", if early { "asymmetric" } else { "half_pixel" }).as_str() {
-        "half_pixel" => Coordinates::HalfPixel,
-        "half_pixel_symmetric" => Coordinates::HalfPixelSymmetric,
-        "pytorch_half_pixel" => Coordinates::PytorchHalfPixel,
-        "align_corners" => Coordinates::AlignCorners,
-        "asymmetric" => Coordinates::Asymmetric,
-        "tf_crop_and_resize" => Coordinates::TfCropAndResize,
-        other => return Err(format!("coordinate_transformation_mode {other:?} is not supported")),
-    };
+    let coordinates =
+        match cx.string("coordinate_transformation_mode", if early { "asymmetric" } else { "half_pixel" }).as_str() {
+            "half_pixel" => Coordinates::HalfPixel,
+            "half_pixel_symmetric" => Coordinates::HalfPixelSymmetric,
+            "pytorch_half_pixel" => Coordinates::PytorchHalfPixel,
+            "align_corners" => Coordinates::AlignCorners,
+            "asymmetric" => Coordinates::Asymmetric,
+            "tf_crop_and_resize" => Coordinates::TfCropAndResize,
+            other => return Err(format!("coordinate_transformation_mode {other:?} is not supported")),
+        };
     let antialias = cx.flag("antialias", false);
     let mode = match cx.string("mode", "nearest").as_str() {
-        "nearest" => ResizeMode::Nearest(match cx.string("nearest_mode", if early { "floor" } else { "round_prefer_floor" }).as_str() {
-            "round_prefer_floor" => NearestMode::RoundPreferFloor,
-            "round_prefer_ceil" => NearestMode::RoundPreferCeil,
-            "floor" => NearestMode::Floor,
-            "ceil" => NearestMode::Ceil,
-            other => return Err(format!("nearest_mode {other:?} does not exist")),
-        }),
+        "nearest" => ResizeMode::Nearest(
+            match cx.string("nearest_mode", if early { "floor" } else { "round_prefer_floor" }).as_str() {
+                "round_prefer_floor" => NearestMode::RoundPreferFloor,
+                "round_prefer_ceil" => NearestMode::RoundPreferCeil,
+                "floor" => NearestMode::Floor,
+                "ceil" => NearestMode::Ceil,
+                other => return Err(format!("nearest_mode {other:?} does not exist")),
+            },
+        ),
         "linear" | "bilinear" | "trilinear" => ResizeMode::Linear { antialias },
         "cubic" => {
             let a = cx.float("cubic_coeff_a", -0.75);
@@ -72,7 +75,9 @@ pub fn resize(cx: &mut Cx) -> Results {
     }
     let mut targets: Vec<Dim> = match &sizes {
         Some(sizes) => sizes.clone(),
-        None => axes.iter().zip(&scales).map(|(&axis, &scale)| scaled(&shape[axis], scale)).collect::<Result<_, _>>()?,
+        None => {
+            axes.iter().zip(&scales).map(|(&axis, &scale)| scaled(&shape[axis], scale)).collect::<Result<_, _>>()?
+        }
     };
     let policy = cx.string("keep_aspect_ratio_policy", "stretch");
     if sizes.is_some() && policy != "stretch" {

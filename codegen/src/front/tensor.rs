@@ -49,22 +49,34 @@ pub fn tensor(proto: &TensorProto, source: &Source) -> Result<Tensor, String> {
     let wrong = |got: usize| format!("it has {got} elements where its shape {shape:?} needs {len}");
     if proto.data_location == 1 {
         let data = external(proto, source, bytes)?;
-        return Tensor::from_bytes(dtype, shape.clone(), data).ok_or_else(|| format!("its external data is not {bytes} bytes long"));
+        return Tensor::from_bytes(dtype, shape.clone(), data)
+            .ok_or_else(|| format!("its external data is not {bytes} bytes long"));
     }
     if let Some(raw) = &proto.raw_data {
         if raw.len() != bytes {
-            return Err(format!("its data is {} bytes long where its type and shape {shape:?} need {bytes}", raw.len()));
+            return Err(format!(
+                "its data is {} bytes long where its type and shape {shape:?} need {bytes}",
+                raw.len()
+            ));
         }
         return Tensor::from_bytes(dtype, shape.clone(), &raw[..]).ok_or_else(|| wrong(raw.len()));
     }
     let values: Vec<i64> = match dtype {
         DType::F32 => {
             let values: Vec<f64> = proto.float_data.iter().map(|&v| f64::from(v)).collect();
-            return if values.len() == len { Ok(Tensor::from_f64s(dtype, shape, &values)) } else { Err(wrong(values.len())) };
+            return if values.len() == len {
+                Ok(Tensor::from_f64s(dtype, shape, &values))
+            } else {
+                Err(wrong(values.len()))
+            };
         }
         DType::F64 => {
             let values = &proto.double_data;
-            return if values.len() == len { Ok(Tensor::from_f64s(dtype, shape, values)) } else { Err(wrong(values.len())) };
+            return if values.len() == len {
+                Ok(Tensor::from_f64s(dtype, shape, values))
+            } else {
+                Err(wrong(values.len()))
+            };
         }
         DType::I64 => proto.int64_data.clone(),
         DType::U64 | DType::U32 => proto.uint64_data.iter().map(|&v| v as i64).collect(),
@@ -81,7 +93,9 @@ fn shape(dims: &[i64]) -> Result<Vec<usize>, String> {
 fn external(proto: &TensorProto, source: &Source, bytes: usize) -> Result<Vec<u8>, String> {
     let entry = |key: &str| proto.external_data.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str());
     let location = entry("location").ok_or("its external data names no location")?;
-    let outside = location.starts_with(['/', '\\']) || location.contains(':') || location.split(['/', '\\']).any(|part| part == "..");
+    let outside = location.starts_with(['/', '\\'])
+        || location.contains(':')
+        || location.split(['/', '\\']).any(|part| part == "..");
     if outside {
         return Err(format!("its external data {location:?} lies outside the model's folder"));
     }
@@ -92,7 +106,10 @@ fn external(proto: &TensorProto, source: &Source, bytes: usize) -> Result<Vec<u8
     };
     let (offset, length) = (number("offset")?.unwrap_or(0), number("length")?);
     if length.is_some_and(|length| length != bytes as u64) {
-        return Err(format!("its external data {location:?} is {} bytes long and should be {bytes}", length.unwrap_or(0)));
+        return Err(format!(
+            "its external data {location:?} is {} bytes long and should be {bytes}",
+            length.unwrap_or(0)
+        ));
     }
     (source.external)(location, offset, Some(bytes as u64))
 }

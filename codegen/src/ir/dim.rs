@@ -331,7 +331,13 @@ impl fmt::Display for Dim {
         }
         // Symbols first, the constant last: `2*n+1`.
         for (i, (product, coefficient)) in self.terms.iter().rev().enumerate() {
-            let sign = if *coefficient < 0 { "-" } else if i > 0 { "+" } else { "" };
+            let sign = if *coefficient < 0 {
+                "-"
+            } else if i > 0 {
+                "+"
+            } else {
+                ""
+            };
             write!(f, "{sign}")?;
             let magnitude = coefficient.unsigned_abs();
             if product.is_empty() || magnitude != 1 {

@@ -16,6 +16,6 @@ mod types;
 mod verify;
 
 pub use dim::{Atom, Dim};
-pub use graph::{Bounds, Def, Graph, Node, NodeId, Value, ValueId};
+pub use graph::{Bounds, Def, Graph, Node, NodeId, ValueId};
 pub use tensor::{Tensor, indices, strides};
 pub use types::{DType, Shape, Type};

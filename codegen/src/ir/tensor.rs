@@ -14,7 +14,10 @@ pub struct Tensor {
 
 macro_rules! lanes {
     ($bytes:expr, $t:ty, $to:ty) => {
-        $bytes.chunks_exact(size_of::<$t>()).map(|c| <$t>::from_le_bytes(c.try_into().unwrap_or_default()) as $to).collect()
+        $bytes
+            .chunks_exact(size_of::<$t>())
+            .map(|c| <$t>::from_le_bytes(c.try_into().unwrap_or_default()) as $to)
+            .collect()
     };
 }
 
@@ -162,9 +165,10 @@ impl Tensor {
     pub fn uniform(&self) -> Option<f64> {
         let size = self.dtype.bytes();
         let first = self.bytes.get(..size)?;
-        self.bytes.chunks_exact(size).all(|c| c == first).then(|| {
-            Tensor { dtype: self.dtype, shape: vec![1], bytes: first.into() }.to_f64s()[0]
-        })
+        self.bytes
+            .chunks_exact(size)
+            .all(|c| c == first)
+            .then(|| Tensor { dtype: self.dtype, shape: vec![1], bytes: first.into() }.to_f64s()[0])
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where the greatest or least element along an axis stands.
 
+use super::operands::{around, exactly, has_axis, order, parts, reduced, result};
 use super::{Lower, Rules};
-use super::operands::{parts, around, order, result, exactly, has_axis, reduced};
 use crate::ir::{DType, Tensor, Type};
 use crate::plan::Arg;
 use std::cmp::Ordering;
@@ -53,15 +53,19 @@ impl Rules for ArgReduce {
     fn lower(&self, cx: &mut Lower) -> Result<(), String> {
         let [outer, len, inner] = parts(&cx.ty(0).shape, self.axis);
         let (out, x) = (cx.output(0), cx.input(0));
-        cx.call("arg_reduce", "ArgReduce", vec![
-            ("out", Arg::Write(out)),
-            ("x", Arg::Read(x)),
-            ("outer", Arg::Size(outer)),
-            ("len", Arg::Size(len)),
-            ("inner", Arg::Size(inner)),
-            ("largest", Arg::Bool(self.largest)),
-            ("last", Arg::Bool(self.last)),
-        ]);
+        cx.call(
+            "arg_reduce",
+            "ArgReduce",
+            vec![
+                ("out", Arg::Write(out)),
+                ("x", Arg::Read(x)),
+                ("outer", Arg::Size(outer)),
+                ("len", Arg::Size(len)),
+                ("inner", Arg::Size(inner)),
+                ("largest", Arg::Bool(self.largest)),
+                ("last", Arg::Bool(self.last)),
+            ],
+        );
         Ok(())
     }
 }

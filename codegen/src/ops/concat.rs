@@ -1,8 +1,8 @@
 //! Operands joined along an axis.
 
-use super::{Lower, Rules};
 use super::operands::{has_axis, result};
 use super::walk::{Walk, dense};
+use super::{Lower, Rules};
 use crate::ir::{Dim, Tensor, Type};
 
 /// Operands joined along an axis. Any number of operands.

@@ -1,11 +1,11 @@
 //! Convolution over channels-last operands.
 
-use super::{Lower, Rules};
-use super::map::Map;
-use super::operands::{is_f32, result, count, fixed, has_shape, is_number, is_of};
-use super::matmul::padded_bias;
-use super::window::{self, Window, three};
 use super::epilogue;
+use super::map::Map;
+use super::matmul::padded_bias;
+use super::operands::{count, fixed, has_shape, is_f32, is_number, is_of, result};
+use super::window::{self, Window, three};
+use super::{Lower, Rules};
 use crate::ir::{DType, Dim, Tensor, Type, indices, strides};
 use crate::plan::{Arg, Operand};
 use kiln_kernels::conv_f32::{self, ConvShape};
@@ -41,10 +41,12 @@ impl Rules for Conv {
         }
         let kernel: Vec<usize> = w.shape[2..].iter().map(|k| fixed("a kernel size", k)).collect::<Result<_, _>>()?;
         let spatial = window::spatial(x, kernel.len())?;
-        let window = Window { kernel: &kernel, stride: &self.stride, dilation: &self.dilation, pads: &self.pads, ceil: false };
+        let window =
+            Window { kernel: &kernel, stride: &self.stride, dilation: &self.dilation, pads: &self.pads, ceil: false };
         let output = window.output(spatial)?;
         let channels = fixed("the channel count", &x.shape[x.rank() - 1])?;
-        let (c_out, c_in) = (fixed("the weight's output count", &w.shape[0])?, fixed("the weight's input count", &w.shape[1])?);
+        let (c_out, c_in) =
+            (fixed("the weight's output count", &w.shape[0])?, fixed("the weight's input count", &w.shape[1])?);
         if self.groups == 0 || c_in.checked_mul(self.groups) != Some(channels) || c_out % self.groups != 0 {
             return Err(format!("{channels} channels in {} groups do not fit a weight of {w}", self.groups));
         }
@@ -117,7 +119,14 @@ impl Rules for Conv {
             let mut packed = vec![0.0; pack::depthwise_len(shape)];
             pack::depthwise(&mut packed, &w, shape);
             let bias = if self.bias { Some(padded_bias(cx, 2, 1, sizes.groups)) } else { None };
-            sizes.call(cx, ("conv_depthwise_f32", "ConvDepthwise"), &packed, bias, Dim::from(0), self.epilogue.as_ref());
+            sizes.call(
+                cx,
+                ("conv_depthwise_f32", "ConvDepthwise"),
+                &packed,
+                bias,
+                Dim::from(0),
+                self.epilogue.as_ref(),
+            );
         } else {
             let mut packed = vec![0.0; pack::conv_len(shape)];
             pack::conv(&mut packed, &w, shape);
@@ -198,7 +207,8 @@ impl Sizes<'_> {
     pub fn most_scratch(&self, stride: [usize; 3]) -> Dim {
         let shape = self.numbers();
         let pixels = [1, 1, 16];
-        let extent = |axis: usize| (pixels[axis] - 1) * stride[axis] + (shape.kernel[axis] - 1) * shape.dilation[axis] + 1;
+        let extent =
+            |axis: usize| (pixels[axis] - 1) * stride[axis] + (shape.kernel[axis] - 1) * shape.dilation[axis] + 1;
         let line = Dim::product(&[0, 1, 2].map(|axis| Dim::from(extent(axis)))) * Dim::from(self.c_in);
         Dim::max(&line, &Dim::from(65536usize))
     }
@@ -215,30 +225,37 @@ impl Sizes<'_> {
     ) {
         let fixed = |sizes: &[usize], missing| Arg::Sizes(three(sizes, missing).map(Dim::from).to_vec());
         let free = |sizes: &[Dim]| Arg::Sizes(three(sizes, Dim::from(1)).to_vec());
-        let shape = Arg::Struct("conv_f32::ConvShape", vec![
-            ("batch", Arg::Size(self.batch.clone())),
-            ("input", free(self.input)),
-            ("output", free(self.output)),
-            ("kernel", fixed(self.kernel, 1)),
-            ("stride", fixed(self.stride, 1)),
-            ("dilation", fixed(self.dilation, 1)),
-            ("pad", fixed(self.pad, 0)),
-            ("groups", Arg::Size(Dim::from(self.groups))),
-            ("c_in", Arg::Size(Dim::from(self.c_in))),
-            ("c_out", Arg::Size(Dim::from(self.c_out))),
-        ]);
+        let shape = Arg::Struct(
+            "conv_f32::ConvShape",
+            vec![
+                ("batch", Arg::Size(self.batch.clone())),
+                ("input", free(self.input)),
+                ("output", free(self.output)),
+                ("kernel", fixed(self.kernel, 1)),
+                ("stride", fixed(self.stride, 1)),
+                ("dilation", fixed(self.dilation, 1)),
+                ("pad", fixed(self.pad, 0)),
+                ("groups", Arg::Size(Dim::from(self.groups))),
+                ("c_in", Arg::Size(Dim::from(self.c_in))),
+                ("c_out", Arg::Size(Dim::from(self.c_out))),
+            ],
+        );
         let (scratch, w) = (cx.scratch(DType::F32, scratch), cx.weight_f32(packed));
         let (out, x, result) = (cx.output(0), cx.input(0), cx.out_ty(0).shape.clone());
         let epilogue = cx.epilogue(epilogue, 2 + usize::from(bias.is_some()), &result);
-        cx.call(module, task, vec![
-            ("out", Arg::Write(out)),
-            ("x", Arg::Read(x)),
-            ("w", Arg::Read(w)),
-            ("bias", Arg::ReadOpt(bias)),
-            ("scratch", Arg::Write(scratch)),
-            ("shape", shape),
-            ("epilogue", epilogue),
-        ]);
+        cx.call(
+            module,
+            task,
+            vec![
+                ("out", Arg::Write(out)),
+                ("x", Arg::Read(x)),
+                ("w", Arg::Read(w)),
+                ("bias", Arg::ReadOpt(bias)),
+                ("scratch", Arg::Write(scratch)),
+                ("shape", shape),
+                ("epilogue", epilogue),
+            ],
+        );
     }
 }
 
@@ -284,7 +301,9 @@ mod tests {
 
     #[test]
     fn the_bound_on_scratch_holds_for_any_size() {
-        for (size, kernel, stride, c_in) in [(1usize, 3, 1, 3), (17, 3, 2, 64), (224, 7, 2, 3), (500, 5, 3, 300), (56, 3, 1, 2000)] {
+        for (size, kernel, stride, c_in) in
+            [(1usize, 3, 1, 3), (17, 3, 2, 64), (224, 7, 2, 3), (500, 5, 3, 300), (56, 3, 1, 2000)]
+        {
             let (dims, pad) = ([Dim::from(size), Dim::from(size)], [kernel / 2; 2]);
             let out = [Dim::from((size - 1) / stride + 1), Dim::from((size - 1) / stride + 1)];
             let sizes = Sizes {

@@ -1,10 +1,10 @@
 //! Transposed convolution over channels-last operands.
 
-use super::{Lower, Rules};
 use super::conv::Sizes;
 use super::map::Map;
 use super::matmul::padded_bias;
-use super::operands::{is_f32, result, count, fixed, has_shape, is_number, is_of};
+use super::operands::{count, fixed, has_shape, is_f32, is_number, is_of, result};
+use super::{Lower, Rules};
 use super::{epilogue, window};
 use crate::ir::{Dim, Tensor, Type, indices, strides};
 use kiln_kernels::{conv_transpose_f32, pack};
@@ -43,12 +43,18 @@ impl Rules for ConvTranspose {
         let spatial = window::spatial(x, kernel.len())?;
         window::check(&kernel, &self.stride, &self.dilation, self.pads.len())?;
         if self.extra.len() != kernel.len() {
-            return Err(format!("output padding for {} axes does not fit a kernel of {} axes", self.extra.len(), kernel.len()));
+            return Err(format!(
+                "output padding for {} axes does not fit a kernel of {} axes",
+                self.extra.len(),
+                kernel.len()
+            ));
         }
         let channels = fixed("the channel count", &x.shape[x.rank() - 1])?;
-        let (c_in, c_out) = (fixed("the weight's input count", &w.shape[0])?, fixed("the weight's output count", &w.shape[1])?);
+        let (c_in, c_out) =
+            (fixed("the weight's input count", &w.shape[0])?, fixed("the weight's output count", &w.shape[1])?);
         let all_out = c_out.checked_mul(self.groups).filter(|&n| n < 1 << 31);
-        let (true, Some(all_out)) = (self.groups > 0 && c_in == channels && c_in % self.groups.max(1) == 0, all_out) else {
+        let (true, Some(all_out)) = (self.groups > 0 && c_in == channels && c_in % self.groups.max(1) == 0, all_out)
+        else {
             return Err(format!("{channels} channels in {} groups do not fit a weight of {w}", self.groups));
         };
         let mut shape = vec![x.shape[0].clone()];

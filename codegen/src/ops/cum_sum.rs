@@ -1,7 +1,7 @@
 //! Running sums.
 
+use super::operands::{around, exactly, has_axis, is_number, parts, result};
 use super::{Lower, Rules};
-use super::operands::{parts, around, result, exactly, has_axis, is_number};
 use crate::ir::{Tensor, Type};
 use crate::plan::Arg;
 
@@ -48,15 +48,19 @@ impl Rules for CumSum {
     fn lower(&self, cx: &mut Lower) -> Result<(), String> {
         let [outer, len, inner] = parts(&cx.ty(0).shape, self.axis);
         let (out, x) = (cx.output(0), cx.input(0));
-        cx.call("cumulative", "Cumulative", vec![
-            ("out", Arg::Write(out)),
-            ("x", Arg::Read(x)),
-            ("outer", Arg::Size(outer)),
-            ("len", Arg::Size(len)),
-            ("inner", Arg::Size(inner)),
-            ("exclusive", Arg::Bool(self.exclusive)),
-            ("reverse", Arg::Bool(self.reverse)),
-        ]);
+        cx.call(
+            "cumulative",
+            "Cumulative",
+            vec![
+                ("out", Arg::Write(out)),
+                ("x", Arg::Read(x)),
+                ("outer", Arg::Size(outer)),
+                ("len", Arg::Size(len)),
+                ("inner", Arg::Size(inner)),
+                ("exclusive", Arg::Bool(self.exclusive)),
+                ("reverse", Arg::Bool(self.reverse)),
+            ],
+        );
         Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! Broadcasting to a shape.
 
-use super::{Lower, Rules};
 use super::operands::{exactly, result};
 use super::walk::{Walk, dense, picks};
+use super::{Lower, Rules};
 use crate::ir::{Dim, Shape, Tensor, Type, strides};
 
 /// The operand broadcast to exactly `shape` (already the broadcast result of both). One operand.

@@ -1,7 +1,7 @@
 //! Slices picked by index along an axis.
 
+use super::operands::{around, exactly, has_axis, is_index, parts, result, wrapped};
 use super::{Lower, Rules};
-use super::operands::{parts, around, result, wrapped, exactly, has_axis, is_index};
 use crate::ir::{Tensor, Type};
 use crate::plan::Arg;
 
@@ -26,21 +26,26 @@ impl Rules for Gather {
         let (data, at) = (inputs[0], inputs[1].to_i64s());
         let [outer, len, inner] = around(data.shape(), self.axis);
         let at = at.into_iter().map(|i| wrapped(i, len)).collect::<Result<Vec<usize>, _>>()?;
-        let picks = (0..outer).flat_map(|o| at.iter().flat_map(move |i| (0..inner).map(move |n| (o * len + i) * inner + n)));
+        let picks =
+            (0..outer).flat_map(|o| at.iter().flat_map(move |i| (0..inner).map(move |n| (o * len + i) * inner + n)));
         Ok(vec![data.picked(dims, picks)])
     }
 
     fn lower(&self, cx: &mut Lower) -> Result<(), String> {
         let [outer, axis_len, inner] = parts(&cx.ty(0).shape, self.axis);
         let (out, x, indices) = (cx.output(0), cx.input(0), cx.input(1));
-        cx.call("gather", "Gather", vec![
-            ("out", Arg::Write(out)),
-            ("x", Arg::Read(x)),
-            ("indices", Arg::Read(indices)),
-            ("outer", Arg::Size(outer)),
-            ("axis_len", Arg::Size(axis_len)),
-            ("inner", Arg::Size(inner)),
-        ]);
+        cx.call(
+            "gather",
+            "Gather",
+            vec![
+                ("out", Arg::Write(out)),
+                ("x", Arg::Read(x)),
+                ("indices", Arg::Read(indices)),
+                ("outer", Arg::Size(outer)),
+                ("axis_len", Arg::Size(axis_len)),
+                ("inner", Arg::Size(inner)),
+            ],
+        );
         Ok(())
     }
 }

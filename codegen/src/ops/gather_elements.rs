@@ -1,7 +1,7 @@
 //! Elements picked by index along an axis.
 
+use super::operands::{exactly, has_axis, is_index, result, wrapped};
 use super::{Lower, Rules};
-use super::operands::{result, wrapped, exactly, has_axis, is_index};
 use crate::ir::{Dim, Tensor, Type, indices, strides};
 use crate::plan::Arg;
 
@@ -31,14 +31,18 @@ impl Rules for GatherElements {
     fn lower(&self, cx: &mut Lower) -> Result<(), String> {
         let (dims_idx, x_dims) = (cx.ty(1).shape.clone(), cx.ty(0).shape.clone());
         let (out, x, indices) = (cx.output(0), cx.input(0), cx.input(1));
-        cx.call("gather", "GatherElements", vec![
-            ("out", Arg::Write(out)),
-            ("x", Arg::Read(x)),
-            ("indices", Arg::Read(indices)),
-            ("dims_idx", Arg::Sizes(dims_idx)),
-            ("x_dims", Arg::Sizes(x_dims)),
-            ("axis", Arg::Size(Dim::from(self.axis))),
-        ]);
+        cx.call(
+            "gather",
+            "GatherElements",
+            vec![
+                ("out", Arg::Write(out)),
+                ("x", Arg::Read(x)),
+                ("indices", Arg::Read(indices)),
+                ("dims_idx", Arg::Sizes(dims_idx)),
+                ("x_dims", Arg::Sizes(x_dims)),
+                ("axis", Arg::Size(Dim::from(self.axis))),
+            ],
+        );
         Ok(())
     }
 }

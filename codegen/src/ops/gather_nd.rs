@@ -1,7 +1,7 @@
 //! Slices picked by index tuples.
 
+use super::operands::{exactly, fixed, is_index, result, wrapped};
 use super::{Lower, Rules};
-use super::operands::{result, wrapped, exactly, fixed, is_index};
 use crate::ir::{Dim, Tensor, Type, indices, strides};
 use crate::plan::Arg;
 
@@ -43,16 +43,20 @@ impl Rules for GatherNd {
         let (batch, n_idx) = (Dim::product(&data[..self.batch_dims]), Dim::product(&picks[self.batch_dims..last]));
         let inner = Dim::product(&data[self.batch_dims + depth..]);
         let (out, x, indices) = (cx.output(0), cx.input(0), cx.input(1));
-        cx.call("gather", "GatherNd", vec![
-            ("out", Arg::Write(out)),
-            ("x", Arg::Read(x)),
-            ("indices", Arg::Read(indices)),
-            ("batch", Arg::Size(batch)),
-            ("n_idx", Arg::Size(n_idx)),
-            ("depth", Arg::Size(Dim::from(depth))),
-            ("x_dims", Arg::SizeSlice(data[self.batch_dims..].to_vec())),
-            ("inner", Arg::Size(inner)),
-        ]);
+        cx.call(
+            "gather",
+            "GatherNd",
+            vec![
+                ("out", Arg::Write(out)),
+                ("x", Arg::Read(x)),
+                ("indices", Arg::Read(indices)),
+                ("batch", Arg::Size(batch)),
+                ("n_idx", Arg::Size(n_idx)),
+                ("depth", Arg::Size(Dim::from(depth))),
+                ("x_dims", Arg::SizeSlice(data[self.batch_dims..].to_vec())),
+                ("inner", Arg::Size(inner)),
+            ],
+        );
         Ok(())
     }
 }
@@ -65,9 +69,9 @@ pub(super) fn slices(shape: &[usize], picks: &Tensor, batch: usize) -> Result<(V
     let at = picks.to_i64s();
     let starts = indices(lead).zip(at.chunks(*tuple)).map(|(index, at)| {
         let batch_start: usize = index[..batch].iter().zip(&steps).map(|(i, s)| i * s).sum();
-        at.iter().enumerate().try_fold(batch_start, |start, (i, &at)| {
-            Ok(start + wrapped(at, shape[batch + i])? * steps[batch + i])
-        })
+        at.iter()
+            .enumerate()
+            .try_fold(batch_start, |start, (i, &at)| Ok(start + wrapped(at, shape[batch + i])? * steps[batch + i]))
     });
     Ok((starts.collect::<Result<_, String>>()?, run))
 }

@@ -1,7 +1,7 @@
 //! Normalisation of groups of channels.
 
+use super::operands::{exactly, fixed, has_shape, is_f32, is_float, is_of, result};
 use super::{Lower, Rules};
-use super::operands::{is_f32, result, exactly, fixed, has_shape, is_float, is_of};
 use crate::ir::{Dim, Tensor, Type};
 use crate::plan::Arg;
 
@@ -57,17 +57,21 @@ impl Rules for GroupNorm {
         let (n, spatial) = (shape[0].clone(), Dim::product(&shape[2..]));
         let x = if cx.in_place().is_some() { None } else { Some(cx.input(0)) };
         let (gamma, beta, out) = (cx.input(1), cx.input(2), cx.output(0));
-        cx.call("normalize", "GroupNorm", vec![
-            ("out", Arg::Write(out)),
-            ("x", Arg::ReadOpt(x)),
-            ("gamma", Arg::ReadOpt(Some(gamma))),
-            ("beta", Arg::ReadOpt(Some(beta))),
-            ("n", Arg::Size(n)),
-            ("groups", Arg::Size(Dim::from(self.groups))),
-            ("channels_per_group", Arg::Size(Dim::from(channels / self.groups))),
-            ("spatial", Arg::Size(spatial)),
-            ("epsilon", Arg::Float(f64::from(self.epsilon))),
-        ]);
+        cx.call(
+            "normalize",
+            "GroupNorm",
+            vec![
+                ("out", Arg::Write(out)),
+                ("x", Arg::ReadOpt(x)),
+                ("gamma", Arg::ReadOpt(Some(gamma))),
+                ("beta", Arg::ReadOpt(Some(beta))),
+                ("n", Arg::Size(n)),
+                ("groups", Arg::Size(Dim::from(self.groups))),
+                ("channels_per_group", Arg::Size(Dim::from(channels / self.groups))),
+                ("spatial", Arg::Size(spatial)),
+                ("epsilon", Arg::Float(f64::from(self.epsilon))),
+            ],
+        );
         Ok(())
     }
 
@@ -84,7 +88,8 @@ mod tests {
     #[test]
     fn each_group_has_mean_zero_before_scale_and_bias() {
         let x = Tensor::from_f64s(DType::F64, vec![1, 2, 2], &[1.0, 3.0, 10.0, 30.0]);
-        let (scale, bias) = (Tensor::from_f64s(DType::F64, vec![2], &[1.0, 2.0]), Tensor::from_f64s(DType::F64, vec![2], &[0.0, 5.0]));
+        let (scale, bias) =
+            (Tensor::from_f64s(DType::F64, vec![2], &[1.0, 2.0]), Tensor::from_f64s(DType::F64, vec![2], &[0.0, 5.0]));
         let out = GroupNorm { groups: 2, epsilon: 0.0 }.eval(&[&x, &scale, &bias]).unwrap();
         assert_eq!(out[0].to_f64s(), [-1.0, 1.0, 3.0, 7.0]);
     }

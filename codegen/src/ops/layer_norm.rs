@@ -1,7 +1,7 @@
 //! Normalisation over the innermost axes.
 
+use super::operands::{count, has_shape, is_f32, is_float, is_of, result};
 use super::{Lower, Rules};
-use super::operands::{is_f32, result, count, has_shape, is_float, is_of};
 use crate::ir::{Dim, Tensor, Type};
 use crate::plan::Arg;
 
@@ -62,15 +62,19 @@ impl Rules for LayerNorm {
         let gamma = if self.scale { Some(cx.input(1)) } else { None };
         let beta = if self.bias { Some(cx.input(1 + usize::from(self.scale))) } else { None };
         let out = cx.output(0);
-        cx.call("normalize", if self.rms { "RmsNorm" } else { "LayerNorm" }, vec![
-            ("out", Arg::Write(out)),
-            ("x", Arg::ReadOpt(x)),
-            ("gamma", Arg::ReadOpt(gamma)),
-            ("beta", Arg::ReadOpt(beta)),
-            ("rows", Arg::Size(rows)),
-            ("len", Arg::Size(len)),
-            ("epsilon", Arg::Float(f64::from(self.epsilon))),
-        ]);
+        cx.call(
+            "normalize",
+            if self.rms { "RmsNorm" } else { "LayerNorm" },
+            vec![
+                ("out", Arg::Write(out)),
+                ("x", Arg::ReadOpt(x)),
+                ("gamma", Arg::ReadOpt(gamma)),
+                ("beta", Arg::ReadOpt(beta)),
+                ("rows", Arg::Size(rows)),
+                ("len", Arg::Size(len)),
+                ("epsilon", Arg::Float(f64::from(self.epsilon))),
+            ],
+        );
         Ok(())
     }
 

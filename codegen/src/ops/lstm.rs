@@ -1,8 +1,8 @@
 //! Long short-term memory.
 
-use super::{Lower, Rules};
 use super::recurrent::Layer;
 use super::rnn::{Activation, Direction, clipped};
+use super::{Lower, Rules};
 use crate::ir::{Dim, Tensor, Type};
 use crate::plan::Arg;
 use kiln_kernels::lstm;

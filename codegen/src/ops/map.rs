@@ -270,9 +270,17 @@ impl Map {
                 Inst::Binary(op, a, _) => {
                     let simd = !matches!(
                         op,
-                        Binary::Fmod | Binary::Mod | Binary::Xor | Binary::BitAnd | Binary::BitOr | Binary::BitXor | Binary::Shl | Binary::Shr
+                        Binary::Fmod
+                            | Binary::Mod
+                            | Binary::Xor
+                            | Binary::BitAnd
+                            | Binary::BitOr
+                            | Binary::BitXor
+                            | Binary::Shl
+                            | Binary::Shr
                     );
-                    simd && !(op == Binary::Eq && self.insts[a].1 == DType::Bool) && matches!(dtype, DType::F32 | DType::Bool)
+                    simd && !(op == Binary::Eq && self.insts[a].1 == DType::Bool)
+                        && matches!(dtype, DType::F32 | DType::Bool)
                 }
                 Inst::Select(_, a, _) => self.insts[a].1 == DType::F32,
                 Inst::Cast(_) => false,
@@ -361,8 +369,20 @@ fn unary(op: Unary, a: Lane, dtype: DType) -> Lane {
     if !dtype.is_float() {
         return int(match op {
             Unary::Neg => a.i.wrapping_neg(),
-            Unary::Abs => if dtype.is_unsigned() { a.i } else { a.i.wrapping_abs() },
-            Unary::Sign => if dtype.is_unsigned() { i64::from(a.i != 0) } else { a.i.signum() },
+            Unary::Abs => {
+                if dtype.is_unsigned() {
+                    a.i
+                } else {
+                    a.i.wrapping_abs()
+                }
+            }
+            Unary::Sign => {
+                if dtype.is_unsigned() {
+                    i64::from(a.i != 0)
+                } else {
+                    a.i.signum()
+                }
+            }
             Unary::Not => i64::from(a.i == 0),
             Unary::BitNot => !a.i,
             Unary::IsNan | Unary::IsPosInf | Unary::IsNegInf => 0,
@@ -393,7 +413,13 @@ fn unary(op: Unary, a: Lane, dtype: DType) -> Lane {
         Unary::Floor => x.floor(),
         Unary::Ceil => x.ceil(),
         Unary::Round => x.round_ties_even(),
-        Unary::Sign => if x == 0.0 || x.is_nan() { x } else { x.signum() },
+        Unary::Sign => {
+            if x == 0.0 || x.is_nan() {
+                x
+            } else {
+                x.signum()
+            }
+        }
         Unary::IsNan => return int(i64::from(x.is_nan())),
         Unary::IsPosInf => return int(i64::from(x == f64::INFINITY)),
         Unary::IsNegInf => return int(i64::from(x == f64::NEG_INFINITY)),
@@ -435,8 +461,20 @@ fn binary(op: Binary, a: Lane, b: Lane, dtype: DType) -> Lane {
             Binary::Fmod => x % y,
             Binary::Mod => x - y * (x / y).floor(),
             Binary::Pow => x.powf(y),
-            Binary::Min => if x.is_nan() || y.is_nan() { f64::NAN } else { x.min(y) },
-            Binary::Max => if x.is_nan() || y.is_nan() { f64::NAN } else { x.max(y) },
+            Binary::Min => {
+                if x.is_nan() || y.is_nan() {
+                    f64::NAN
+                } else {
+                    x.min(y)
+                }
+            }
+            Binary::Max => {
+                if x.is_nan() || y.is_nan() {
+                    f64::NAN
+                } else {
+                    x.max(y)
+                }
+            }
             Binary::Eq => return int(i64::from(x == y)),
             Binary::Lt => return int(i64::from(x < y)),
             Binary::Le => return int(i64::from(x <= y)),
@@ -460,16 +498,40 @@ fn binary(op: Binary, a: Lane, b: Lane, dtype: DType) -> Lane {
         Binary::Pow if unsigned => ux.wrapping_pow(uy.min(u64::from(u32::MAX)) as u32) as i64,
         Binary::Pow if y < 0 => (x as f64).powi(y as i32) as i64,
         Binary::Pow => x.wrapping_pow(y.min(i64::from(u32::MAX)) as u32),
-        Binary::Min => if unsigned { ux.min(uy) as i64 } else { x.min(y) },
-        Binary::Max => if unsigned { ux.max(uy) as i64 } else { x.max(y) },
+        Binary::Min => {
+            if unsigned {
+                ux.min(uy) as i64
+            } else {
+                x.min(y)
+            }
+        }
+        Binary::Max => {
+            if unsigned {
+                ux.max(uy) as i64
+            } else {
+                x.max(y)
+            }
+        }
         Binary::And => i64::from(x != 0 && y != 0),
         Binary::Or => i64::from(x != 0 || y != 0),
         Binary::Xor => i64::from((x != 0) != (y != 0)),
         Binary::BitAnd => x & y,
         Binary::BitOr => x | y,
         Binary::BitXor => x ^ y,
-        Binary::Shl => if uy < 64 { x << y } else { 0 },
-        Binary::Shr => if uy < 64 { (ux >> uy) as i64 } else { 0 },
+        Binary::Shl => {
+            if uy < 64 {
+                x << y
+            } else {
+                0
+            }
+        }
+        Binary::Shr => {
+            if uy < 64 {
+                (ux >> uy) as i64
+            } else {
+                0
+            }
+        }
         Binary::Eq => i64::from(x == y),
         Binary::Lt => i64::from(if unsigned { ux < uy } else { x < y }),
         Binary::Le => i64::from(if unsigned { ux <= uy } else { x <= y }),
@@ -563,22 +625,30 @@ impl Rules for Map {
             let in_place = cx.in_place();
             let ins = (0..self.n_inputs).map(|i| (in_place != Some(i)).then(|| cx.input(i))).collect();
             let out = cx.output(0);
-            cx.call("map", "Map", vec![
-                ("out", Arg::Write(out)),
-                ("ins", Arg::ReadOpts(ins)),
-                ("dims", Arg::Sizes(dims)),
-                ("strides", table),
-                ("f", Arg::Func(func, Vec::new())),
-            ]);
+            cx.call(
+                "map",
+                "Map",
+                vec![
+                    ("out", Arg::Write(out)),
+                    ("ins", Arg::ReadOpts(ins)),
+                    ("dims", Arg::Sizes(dims)),
+                    ("strides", table),
+                    ("f", Arg::Func(func, Vec::new())),
+                ],
+            );
         } else {
             let ins = (0..self.n_inputs).map(|i| cx.input(i)).collect();
             let out = cx.output(0);
-            cx.call("map", "MapEach", vec![
-                ("out", Arg::Write(out)),
-                ("dims", Arg::Sizes(dims)),
-                ("strides", table),
-                ("f", Arg::Func(func, ins)),
-            ]);
+            cx.call(
+                "map",
+                "MapEach",
+                vec![
+                    ("out", Arg::Write(out)),
+                    ("dims", Arg::Sizes(dims)),
+                    ("strides", table),
+                    ("f", Arg::Func(func, ins)),
+                ],
+            );
         }
         Ok(())
     }

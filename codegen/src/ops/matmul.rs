@@ -1,10 +1,10 @@
 //! Matrix products.
 
-use super::{Lower, Rules};
-use super::map::{Binary, Map, broadcast, collapse};
-use super::operands::{fixed, is_f32, result, count, has_shape, is_number, is_of};
-use super::window::three;
 use super::epilogue;
+use super::map::{Binary, Map, broadcast, collapse};
+use super::operands::{count, fixed, has_shape, is_f32, is_number, is_of, result};
+use super::window::three;
+use super::{Lower, Rules};
 use crate::ir::{DType, Dim, Tensor, Type, indices, strides};
 use crate::plan::{Arg, Operand};
 use kiln_kernels::{matmul_f32, pack};
@@ -63,13 +63,16 @@ impl Rules for MatMul {
         let out = if dtype.is_float() {
             let (a, b) = (inputs[0].to_f64s(), inputs[1].to_f64s());
             let bias = if self.bias { inputs[2].to_f64s() } else { vec![0.0; n] };
-            let dot = |(a0, b0, row, col)| bias[col] + (0..k).map(|i| a[a0 + a_at(row, i)] * b[b0 + b_at(i, col)]).sum::<f64>();
+            let dot = |(a0, b0, row, col)| {
+                bias[col] + (0..k).map(|i| a[a0 + a_at(row, i)] * b[b0 + b_at(i, col)]).sum::<f64>()
+            };
             Tensor::from_f64s(dtype, dims.clone(), &cells.map(dot).collect::<Vec<f64>>())
         } else {
             let (a, b) = (inputs[0].to_i64s(), inputs[1].to_i64s());
             let bias = if self.bias { inputs[2].to_i64s() } else { vec![0; n] };
             let dot = |(a0, b0, row, col): (usize, usize, usize, usize)| {
-                (0..k).fold(bias[col], |sum, i| sum.wrapping_add(a[a0 + a_at(row, i)].wrapping_mul(b[b0 + b_at(i, col)])))
+                (0..k)
+                    .fold(bias[col], |sum, i| sum.wrapping_add(a[a0 + a_at(row, i)].wrapping_mul(b[b0 + b_at(i, col)])))
             };
             Tensor::from_i64s(dtype, dims.clone(), &cells.map(dot).collect::<Vec<i64>>())
         };
@@ -100,7 +103,8 @@ fn matrix(ty: &Type, swapped: bool) -> [Dim; 2] {
 fn broadcast_picks(shape: &[usize], to: &[usize]) -> Vec<usize> {
     let steps = strides(shape);
     let lead = to.len() - shape.len();
-    let flat = |index: Vec<usize>| (0..shape.len()).map(|i| if shape[i] == 1 { 0 } else { index[lead + i] * steps[i] }).sum();
+    let flat =
+        |index: Vec<usize>| (0..shape.len()).map(|i| if shape[i] == 1 { 0 } else { index[lead + i] * steps[i] }).sum();
     indices(to).map(flat).collect()
 }
 
@@ -147,7 +151,8 @@ impl MatMul {
         let (a_ty, b_ty, shape) = (cx.ty(0), cx.ty(1), cx.out_ty(0).shape.clone());
         let ([mut m, k], [_, n]) = (matrix(a_ty, self.trans_a), matrix(b_ty, self.trans_b));
         let (mut a_row_stride, mut a_col_stride) = (k.clone(), Dim::from(1));
-        let (b_row_stride, b_col_stride) = if self.trans_b { (Dim::from(1), k.clone()) } else { (n.clone(), Dim::from(1)) };
+        let (b_row_stride, b_col_stride) =
+            if self.trans_b { (Dim::from(1), k.clone()) } else { (n.clone(), Dim::from(1)) };
         let lead = |ty: &Type| ty.shape[..ty.rank() - 2].to_vec();
         let (mut batch, mut a_steps, mut b_steps) = (vec![Dim::from(1)], vec![Dim::from(0)], vec![Dim::from(0)]);
         if self.flattens(a_ty, b_ty) {
@@ -163,29 +168,37 @@ impl MatMul {
             a_steps = scaled(steps.remove(0), m.clone() * k.clone());
         }
         if batch.len() > 3 {
-            return Err(format!("batches of {:?} and {:?} mix in more than three runs of axes", lead(a_ty), lead(b_ty)));
+            return Err(format!(
+                "batches of {:?} and {:?} mix in more than three runs of axes",
+                lead(a_ty),
+                lead(b_ty)
+            ));
         }
         let scratch = cx.scratch(DType::F32, batch_scratch(&m, &k, &n));
         let with_bias = self.epilogue_with_bias();
         let (out, a, b) = (cx.output(0), cx.input(0), cx.input(1));
         let epilogue = cx.epilogue(with_bias.as_ref(), 2, &shape);
-        cx.call("matmul_f32", "BatchMatMul", vec![
-            ("out", Arg::Write(out)),
-            ("a", Arg::Read(a)),
-            ("b", Arg::Read(b)),
-            ("scratch", Arg::Write(scratch)),
-            ("batch", Arg::Sizes(three(&batch, Dim::from(1)).to_vec())),
-            ("m", Arg::Size(m)),
-            ("k", Arg::Size(k)),
-            ("n", Arg::Size(n)),
-            ("a_batch_strides", Arg::Sizes(three(&a_steps, Dim::from(0)).to_vec())),
-            ("a_row_stride", Arg::Size(a_row_stride)),
-            ("a_col_stride", Arg::Size(a_col_stride)),
-            ("b_batch_strides", Arg::Sizes(three(&b_steps, Dim::from(0)).to_vec())),
-            ("b_row_stride", Arg::Size(b_row_stride)),
-            ("b_col_stride", Arg::Size(b_col_stride)),
-            ("epilogue", epilogue),
-        ]);
+        cx.call(
+            "matmul_f32",
+            "BatchMatMul",
+            vec![
+                ("out", Arg::Write(out)),
+                ("a", Arg::Read(a)),
+                ("b", Arg::Read(b)),
+                ("scratch", Arg::Write(scratch)),
+                ("batch", Arg::Sizes(three(&batch, Dim::from(1)).to_vec())),
+                ("m", Arg::Size(m)),
+                ("k", Arg::Size(k)),
+                ("n", Arg::Size(n)),
+                ("a_batch_strides", Arg::Sizes(three(&a_steps, Dim::from(0)).to_vec())),
+                ("a_row_stride", Arg::Size(a_row_stride)),
+                ("a_col_stride", Arg::Size(a_col_stride)),
+                ("b_batch_strides", Arg::Sizes(three(&b_steps, Dim::from(0)).to_vec())),
+                ("b_row_stride", Arg::Size(b_row_stride)),
+                ("b_col_stride", Arg::Size(b_col_stride)),
+                ("epilogue", epilogue),
+            ],
+        );
         Ok(())
     }
 
@@ -225,19 +238,23 @@ impl Product {
     /// Adds the kernel call.
     pub fn call(self, cx: &mut Lower) {
         let [a_row_stride, a_col_stride] = self.a_strides;
-        cx.call("matmul_f32", "MatMul", vec![
-            ("out", Arg::Write(self.out)),
-            ("a", Arg::Read(self.a)),
-            ("b", Arg::Read(self.b)),
-            ("bias", Arg::ReadOpt(self.bias)),
-            ("scratch", Arg::Write(self.scratch)),
-            ("m", Arg::Size(self.m)),
-            ("k", Arg::Size(Dim::from(self.k))),
-            ("n", Arg::Size(Dim::from(self.n))),
-            ("a_row_stride", Arg::Size(a_row_stride)),
-            ("a_col_stride", Arg::Size(a_col_stride)),
-            ("epilogue", self.epilogue),
-        ]);
+        cx.call(
+            "matmul_f32",
+            "MatMul",
+            vec![
+                ("out", Arg::Write(self.out)),
+                ("a", Arg::Read(self.a)),
+                ("b", Arg::Read(self.b)),
+                ("bias", Arg::ReadOpt(self.bias)),
+                ("scratch", Arg::Write(self.scratch)),
+                ("m", Arg::Size(self.m)),
+                ("k", Arg::Size(Dim::from(self.k))),
+                ("n", Arg::Size(Dim::from(self.n))),
+                ("a_row_stride", Arg::Size(a_row_stride)),
+                ("a_col_stride", Arg::Size(a_col_stride)),
+                ("epilogue", self.epilogue),
+            ],
+        );
     }
 }
 

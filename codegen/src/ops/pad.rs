@@ -1,8 +1,8 @@
 //! Elements added around an operand.
 
-use super::{Lower, Rules};
 use super::operands::{exactly, result};
 use super::walk::{Walk, dense};
+use super::{Lower, Rules};
 use crate::ir::{Dim, Tensor, Type, indices, strides};
 use crate::plan::Arg;
 
@@ -41,11 +41,17 @@ impl Rules for Pad {
         for (axis, size) in x.shape.iter().enumerate() {
             let wild = |count: &Dim| count.as_const().is_some_and(|count| count.unsigned_abs() > 1 << 40);
             if wild(&self.before[axis]) || wild(&self.after[axis]) {
-                return Err(format!("padding of {} and {} elements is not supported", self.before[axis], self.after[axis]));
+                return Err(format!(
+                    "padding of {} and {} elements is not supported",
+                    self.before[axis], self.after[axis]
+                ));
             }
             let padded = size.clone() + self.before[axis].clone() + self.after[axis].clone();
             if padded.as_const().is_some_and(|size| size < 0) {
-                return Err(format!("cutting {} and {} leaves nothing of axis {axis} of {x}", self.before[axis], self.after[axis]));
+                return Err(format!(
+                    "cutting {} and {} leaves nothing of axis {axis} of {x}",
+                    self.before[axis], self.after[axis]
+                ));
             }
             if size.is(0) && !padded.is(0) && !matches!(self.mode, PadMode::Constant(_)) {
                 return Err(format!("axis {axis} of {x} is empty and has nothing to repeat"));
@@ -59,7 +65,8 @@ impl Rules for Pad {
         let (dtype, dims) = result(self, inputs)?;
         let x = inputs[0];
         let steps = strides(x.shape());
-        let before = self.before.iter().map(|b| b.as_const().ok_or("padding is not known")).collect::<Result<Vec<_>, _>>()?;
+        let before =
+            self.before.iter().map(|b| b.as_const().ok_or("padding is not known")).collect::<Result<Vec<_>, _>>()?;
         let from = |index: Vec<usize>| {
             (0..dims.len()).try_fold(0, |at, axis| {
                 let row = self.mode.source(index[axis] as i64 - before[axis], x.shape()[axis] as i64)?;
@@ -83,7 +90,8 @@ impl Rules for Pad {
         let PadMode::Constant(value) = self.mode else { return self.lower_repeating(cx) };
         let (out_strides, x_strides) = (dense(&cx.out_ty(0).shape), dense(&shape));
         let none = Dim::from(0);
-        let mut walk = Walk { dims: Vec::new(), out_offset: none.clone(), out_strides, x_offset: none.clone(), x_strides };
+        let mut walk =
+            Walk { dims: Vec::new(), out_offset: none.clone(), out_strides, x_offset: none.clone(), x_strides };
         let mut adds = false;
         for (axis, size) in shape.iter().enumerate() {
             let (before, after) = (&self.before[axis], &self.after[axis]);
@@ -130,14 +138,18 @@ impl Pad {
         };
         let (x_dims, out_dims) = (cx.ty(0).shape.clone(), cx.out_ty(0).shape.clone());
         let (out, x) = (cx.output(0), cx.input(0));
-        cx.call("pad", "Pad", vec![
-            ("out", Arg::Write(out)),
-            ("x", Arg::Read(x)),
-            ("x_dims", Arg::Sizes(x_dims)),
-            ("out_dims", Arg::Sizes(out_dims)),
-            ("before", Arg::Signeds(self.before.clone())),
-            ("mode", Arg::Path(format!("pad::PadMode::{mode}"))),
-        ]);
+        cx.call(
+            "pad",
+            "Pad",
+            vec![
+                ("out", Arg::Write(out)),
+                ("x", Arg::Read(x)),
+                ("x_dims", Arg::Sizes(x_dims)),
+                ("out_dims", Arg::Sizes(out_dims)),
+                ("before", Arg::Signeds(self.before.clone())),
+                ("mode", Arg::Path(format!("pad::PadMode::{mode}"))),
+            ],
+        );
         Ok(())
     }
 }
@@ -151,7 +163,8 @@ mod tests {
     fn every_mode_fills_from_its_source() {
         let x = Tensor::from_i64s(DType::I32, vec![3], &[1, 2, 3]);
         let pad = |mode, before: i64, after: i64| {
-            Pad { before: vec![Dim::from(before)], after: vec![Dim::from(after)], mode }.eval(&[&x]).unwrap()[0].to_i64s()
+            Pad { before: vec![Dim::from(before)], after: vec![Dim::from(after)], mode }.eval(&[&x]).unwrap()[0]
+                .to_i64s()
         };
         assert_eq!(pad(PadMode::Constant(9.0), 1, -1), [9, 1, 2]);
         assert_eq!(pad(PadMode::Edge, 2, 1), [1, 1, 1, 2, 3, 3]);

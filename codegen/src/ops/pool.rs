@@ -1,8 +1,8 @@
 //! Pooling over channels-last operands.
 
-use super::{Lower, Rules};
-use super::operands::{is_f32, results, exactly, is_float, is_number};
+use super::operands::{exactly, is_f32, is_float, is_number, results};
 use super::window::{self, Window, three};
+use super::{Lower, Rules};
 use crate::ir::{DType, Dim, Tensor, Type, indices, strides};
 use crate::plan::Arg;
 
@@ -68,7 +68,8 @@ impl Rules for Pool {
         let window = |index: &[usize]| {
             let (mut inside, mut padded) = (Vec::new(), 0usize);
             for tap in indices(&self.kernel) {
-                let rows: Vec<usize> = (0..n).map(|i| index[i + 1] * self.stride[i] + tap[i] * self.dilation[i]).collect();
+                let rows: Vec<usize> =
+                    (0..n).map(|i| index[i + 1] * self.stride[i] + tap[i] * self.dilation[i]).collect();
                 let size = |i: usize| x_shape[i + 1];
                 padded += usize::from((0..n).all(|i| rows[i] < size(i) + self.pads[i].0 + self.pads[i].1));
                 let place = |i: usize| rows[i].checked_sub(self.pads[i].0).filter(|&row| row < size(i));
@@ -127,17 +128,20 @@ impl Rules for Pool {
         let fixed = |sizes: &[usize], missing| Arg::Sizes(three(sizes, missing).map(Dim::from).to_vec());
         let free = |shape: &[Dim]| Arg::Sizes(three(&shape[1..shape.len() - 1], Dim::from(1)).to_vec());
         let (pad, pad_end): (Vec<usize>, Vec<usize>) = self.pads.iter().copied().unzip();
-        let shape = Arg::Struct("pool::PoolShape", vec![
-            ("batch", Arg::Size(x[0].clone())),
-            ("input", free(&x)),
-            ("output", free(&out)),
-            ("kernel", fixed(&self.kernel, 1)),
-            ("stride", fixed(&self.stride, 1)),
-            ("dilation", fixed(&self.dilation, 1)),
-            ("pad", fixed(&pad, 0)),
-            ("pad_end", fixed(&pad_end, 0)),
-            ("channels", Arg::Size(x[x.len() - 1].clone())),
-        ]);
+        let shape = Arg::Struct(
+            "pool::PoolShape",
+            vec![
+                ("batch", Arg::Size(x[0].clone())),
+                ("input", free(&x)),
+                ("output", free(&out)),
+                ("kernel", fixed(&self.kernel, 1)),
+                ("stride", fixed(&self.stride, 1)),
+                ("dilation", fixed(&self.dilation, 1)),
+                ("pad", fixed(&pad, 0)),
+                ("pad_end", fixed(&pad_end, 0)),
+                ("channels", Arg::Size(x[x.len() - 1].clone())),
+            ],
+        );
         let mut fields = vec![("out", Arg::Write(cx.output(0))), ("x", Arg::Read(cx.input(0))), ("shape", shape)];
         let task = match (self.kind, self.indices) {
             (PoolKind::Max, Some(column_major)) if cx.wanted(1) => {
@@ -151,7 +155,7 @@ impl Rules for Pool {
                 "AvgPool"
             }
             (PoolKind::Lp(p), _) => {
-                if !(p >= 1.0 && p <= 1024.0 && p.fract() == 0.0) {
+                if !((1.0..=1024.0).contains(&p) && p.fract() == 0.0) {
                     return Err(format!("a norm of order {p} is not supported; whole numbers from 1 to 1024 work"));
                 }
                 fields.push(("p", Arg::Number(f64::from(p), DType::U32)));
@@ -180,7 +184,15 @@ mod tests {
     use super::*;
 
     fn pool(kind: PoolKind) -> Pool {
-        Pool { kind, kernel: vec![2], stride: vec![2], dilation: vec![1], pads: vec![(1, 0)], ceil: true, indices: None }
+        Pool {
+            kind,
+            kernel: vec![2],
+            stride: vec![2],
+            dilation: vec![1],
+            pads: vec![(1, 0)],
+            ceil: true,
+            indices: None,
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Numbers at equal distances.
 
-use super::{Lower, Rules};
-use super::sizes::number;
 use super::operands::{count, is_of, result};
+use super::sizes::number;
+use super::{Lower, Rules};
 use crate::ir::{DType, Dim, Tensor, Type};
 use crate::plan::Arg;
 

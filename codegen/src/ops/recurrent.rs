@@ -1,9 +1,9 @@
 //! What the recurrent layers share: the operands they check alike, the walk along their sequence, and the product with the
 //! input that comes before it.
 
-use super::operands::{count, fixed, has_shape, is_of};
 use super::Lower;
 use super::matmul::Product;
+use super::operands::{count, fixed, has_shape, is_of};
 use super::rnn::Direction;
 use crate::ir::{DType, Dim, Tensor, Type};
 use crate::plan::{Arg, Operand};
@@ -270,7 +270,8 @@ impl Layer {
     /// Multiplications with addition of one run.
     pub fn macs(&self, inputs: &[&Type]) -> Dim {
         let shape = &inputs[0].shape;
-        let per_row = Dim::from(self.direction.count() * self.gates * self.hidden) * (shape[2].clone() + Dim::from(self.hidden));
+        let per_row =
+            Dim::from(self.direction.count() * self.gates * self.hidden) * (shape[2].clone() + Dim::from(self.hidden));
         shape[0].clone() * shape[1].clone() * per_row
     }
 }

@@ -1,8 +1,8 @@
 //! Sums, products and extremes over axes.
 
-use super::{Lower, Rules};
 use super::map::{Binary, Map};
-use super::operands::{fixed, result, exactly, has_axis, is_number, reduced};
+use super::operands::{exactly, fixed, has_axis, is_number, reduced, result};
+use super::{Lower, Rules};
 use crate::ir::{DType, Dim, Shape, Tensor, Type, indices, strides};
 use crate::plan::Arg;
 
@@ -55,7 +55,8 @@ impl Rules for Reduce {
         let kept: Vec<usize> = (0..x.shape().len()).map(|axis| if keeps(axis) { x.shape()[axis] } else { 1 }).collect();
         let steps = strides(&kept);
         let count = self.axes.iter().map(|&axis| x.shape()[axis]).product::<usize>();
-        let targets = indices(x.shape()).map(|index| (0..kept.len()).filter(|&i| keeps(i)).map(|i| index[i] * steps[i]).sum());
+        let targets =
+            indices(x.shape()).map(|index| (0..kept.len()).filter(|&i| keeps(i)).map(|i| index[i] * steps[i]).sum());
         let n = dims.iter().product();
         if dtype.is_float() {
             let mut sums = vec![self.kind.start_float(); n];
@@ -128,12 +129,16 @@ impl Rules for Reduce {
             let divisor = map.number(divisor.max(1) as f64, dtype);
             let mean = map.binary(Binary::Div, 0, divisor);
             let (func, out) = (cx.func(&map.finish(mean)), cx.output(0));
-            cx.call("map", "MapEach", vec![
-                ("dims", Arg::Sizes(vec![out.len.clone()])),
-                ("out", Arg::Write(out)),
-                ("strides", Arg::Table(vec![vec![Dim::from(1)]])),
-                ("f", Arg::Func(func, vec![x])),
-            ]);
+            cx.call(
+                "map",
+                "MapEach",
+                vec![
+                    ("dims", Arg::Sizes(vec![out.len.clone()])),
+                    ("out", Arg::Write(out)),
+                    ("strides", Arg::Table(vec![vec![Dim::from(1)]])),
+                    ("f", Arg::Func(func, vec![x])),
+                ],
+            );
         }
         Ok(())
     }
@@ -211,8 +216,20 @@ impl ReduceKind {
         let less = if dtype.is_unsigned() { (sum as u64) < value as u64 } else { sum < value };
         match self {
             ReduceKind::Sum | ReduceKind::Mean => sum.wrapping_add(value),
-            ReduceKind::Max => if less { value } else { sum },
-            ReduceKind::Min => if less { sum } else { value },
+            ReduceKind::Max => {
+                if less {
+                    value
+                } else {
+                    sum
+                }
+            }
+            ReduceKind::Min => {
+                if less {
+                    sum
+                } else {
+                    value
+                }
+            }
             ReduceKind::Prod => sum.wrapping_mul(value),
             ReduceKind::SumSquare => sum.wrapping_add(value.wrapping_mul(value)),
             ReduceKind::L1 if dtype.is_unsigned() => sum.wrapping_add(value),

@@ -1,7 +1,7 @@
 //! The same elements under another shape.
 
-use super::{Lower, Rules};
 use super::operands::{exactly, result};
+use super::{Lower, Rules};
 use crate::ir::{Atom, Dim, Shape, Tensor, Type};
 
 /// The same elements under another shape. One operand.

@@ -1,8 +1,8 @@
 //! Resampling along axes.
 
-use super::{Lower, Rules};
-use super::operands::{fixed, is_f32, parts, around, result, exactly, has_axis, is_number};
+use super::operands::{around, exactly, fixed, has_axis, is_f32, is_number, parts, result};
 use super::walk::{Walk, dense};
+use super::{Lower, Rules};
 use crate::ir::{DType, Dim, Tensor, Type, indices};
 use crate::plan::Arg;
 use kiln_kernels::resize_tables::{self as tables, ResizeSpec, resize_tables};
@@ -136,7 +136,8 @@ impl Rules for Resize {
 
     fn lower(&self, cx: &mut Lower) -> Result<(), String> {
         let x_shape = cx.ty(0).shape.clone();
-        let active: Vec<&ResizeAxis> = self.axes.iter().filter(|axis| !self.is_identity(axis, &x_shape[axis.axis])).collect();
+        let active: Vec<&ResizeAxis> =
+            self.axes.iter().filter(|axis| !self.is_identity(axis, &x_shape[axis.axis])).collect();
         match self.mode {
             _ if active.is_empty() => {
                 let (out, x) = (cx.output(0), cx.input(0));
@@ -144,8 +145,10 @@ impl Rules for Resize {
                 Ok(())
             }
             ResizeMode::Nearest(rounding) => {
-                let factors: Option<Vec<i64>> = active.iter().map(|axis| self.repeats(rounding, axis, &x_shape[axis.axis])).collect();
-                let fixed = active.iter().all(|axis| x_shape[axis.axis].as_usize().is_some() && axis.size.as_usize().is_some());
+                let factors: Option<Vec<i64>> =
+                    active.iter().map(|axis| self.repeats(rounding, axis, &x_shape[axis.axis])).collect();
+                let fixed =
+                    active.iter().all(|axis| x_shape[axis.axis].as_usize().is_some() && axis.size.as_usize().is_some());
                 match factors {
                     Some(factors) if !fixed => {
                         Self::lower_repeating(cx, &active, &factors);
@@ -233,12 +236,17 @@ impl Resize {
         let in_len = fixed("the size of a resampled axis", len)?;
         let out_len = fixed("the size of a resampled axis", &axis.size)?;
         if in_len.max(out_len) >= 1 << 24 {
-            return Err(format!("an axis of {} elements is not supported; fewer than 16777216 work", in_len.max(out_len)));
+            return Err(format!(
+                "an axis of {} elements is not supported; fewer than 16777216 work",
+                in_len.max(out_len)
+            ));
         }
         let (filter, antialias, exclude_outside) = match self.mode {
             ResizeMode::Nearest(rounding) => (tables::Filter::Nearest(rounding.table()), false, false),
             ResizeMode::Linear { antialias } => (tables::Filter::Linear, antialias, false),
-            ResizeMode::Cubic { a, exclude_outside, antialias } => (tables::Filter::Cubic { a }, antialias, exclude_outside),
+            ResizeMode::Cubic { a, exclude_outside, antialias } => {
+                (tables::Filter::Cubic { a }, antialias, exclude_outside)
+            }
         };
         let scale = axis.scale.unwrap_or(out_len as f32 / in_len as f32);
         let coordinates = self.coordinates.table(axis.roi);
@@ -259,14 +267,18 @@ impl Resize {
         }
         let (out, x) = (cx.output(0), cx.input(0));
         let outside = Arg::Number(f64::from(self.extrapolation), out.dtype);
-        cx.call("resize", "ResizeNearest", vec![
-            ("out", Arg::Write(out)),
-            ("x", Arg::Read(x)),
-            ("x_dims", Arg::Sizes(x_dims)),
-            ("out_dims", Arg::Sizes(out_dims)),
-            ("index", Arg::Reads(index)),
-            ("outside", outside),
-        ]);
+        cx.call(
+            "resize",
+            "ResizeNearest",
+            vec![
+                ("out", Arg::Write(out)),
+                ("x", Arg::Read(x)),
+                ("x_dims", Arg::Sizes(x_dims)),
+                ("out_dims", Arg::Sizes(out_dims)),
+                ("index", Arg::Reads(index)),
+                ("outside", outside),
+            ],
+        );
         Ok(())
     }
 
@@ -274,7 +286,10 @@ impl Resize {
     fn lower_axes(&self, cx: &mut Lower, active: &[&ResizeAxis]) -> Result<(), String> {
         is_f32(cx.ty(0))?;
         let mut shape = cx.ty(0).shape.clone();
-        let mut specs = active.iter().map(|axis| Ok((axis.axis, self.spec(axis, &shape[axis.axis])?))).collect::<Result<Vec<_>, String>>()?;
+        let mut specs = active
+            .iter()
+            .map(|axis| Ok((axis.axis, self.spec(axis, &shape[axis.axis])?)))
+            .collect::<Result<Vec<_>, String>>()?;
         specs.sort_by(|(_, a), (_, b)| (a.out_len * b.in_len).cmp(&(b.out_len * a.in_len)));
         let mut x = cx.input(0);
         for (i, (axis, spec)) in specs.iter().enumerate() {
@@ -286,18 +301,22 @@ impl Resize {
             let last = i + 1 == specs.len();
             let out = if last { cx.output(0) } else { cx.scratch(DType::F32, Dim::product(&shape)) };
             let (index, weight) = (cx.weight_u32(&index), cx.weight_f32(&weight));
-            cx.call("resize", "ResizeAxis", vec![
-                ("out", Arg::Write(out.clone())),
-                ("x", Arg::Read(x)),
-                ("outer", Arg::Size(outer)),
-                ("in_len", Arg::Size(in_len)),
-                ("out_len", Arg::Size(Dim::from(spec.out_len))),
-                ("inner", Arg::Size(inner)),
-                ("taps", Arg::Size(Dim::from(taps))),
-                ("index", Arg::Read(index)),
-                ("weight", Arg::Read(weight)),
-                ("outside", Arg::Float(f64::from(self.extrapolation))),
-            ]);
+            cx.call(
+                "resize",
+                "ResizeAxis",
+                vec![
+                    ("out", Arg::Write(out.clone())),
+                    ("x", Arg::Read(x)),
+                    ("outer", Arg::Size(outer)),
+                    ("in_len", Arg::Size(in_len)),
+                    ("out_len", Arg::Size(Dim::from(spec.out_len))),
+                    ("inner", Arg::Size(inner)),
+                    ("taps", Arg::Size(Dim::from(taps))),
+                    ("index", Arg::Read(index)),
+                    ("weight", Arg::Read(weight)),
+                    ("outside", Arg::Float(f64::from(self.extrapolation))),
+                ],
+            );
             x = out;
         }
         Ok(())
@@ -363,8 +382,20 @@ impl Coordinates {
         match self {
             Coordinates::HalfPixel => (at + 0.5) / scale - 0.5,
             Coordinates::HalfPixelSymmetric => len / 2.0 * (1.0 - size as f64 / exact) + (at + 0.5) / scale - 0.5,
-            Coordinates::PytorchHalfPixel => if size > 1 { (at + 0.5) / scale - 0.5 } else { 0.0 },
-            Coordinates::AlignCorners => if size > 1 && exact != 1.0 { at * last / (exact - 1.0) } else { 0.0 },
+            Coordinates::PytorchHalfPixel => {
+                if size > 1 {
+                    (at + 0.5) / scale - 0.5
+                } else {
+                    0.0
+                }
+            }
+            Coordinates::AlignCorners => {
+                if size > 1 && exact != 1.0 {
+                    at * last / (exact - 1.0)
+                } else {
+                    0.0
+                }
+            }
             Coordinates::Asymmetric => at / scale,
             Coordinates::TfCropAndResize => {
                 let (start, end) = (f64::from(roi.0), f64::from(roi.1));
@@ -396,7 +427,10 @@ mod tests {
 
     #[test]
     fn linear_agrees_with_the_specification() {
-        assert_eq!(run(&resize(LINEAR, Coordinates::HalfPixel, 8, None)), [1.0, 1.25, 1.75, 2.25, 2.75, 3.25, 3.75, 4.0]);
+        assert_eq!(
+            run(&resize(LINEAR, Coordinates::HalfPixel, 8, None)),
+            [1.0, 1.25, 1.75, 2.25, 2.75, 3.25, 3.75, 4.0]
+        );
         let aligned = run(&resize(LINEAR, Coordinates::AlignCorners, 2, Some(0.6)));
         assert!((aligned[1] - 3.142857).abs() < 1e-5, "{aligned:?}");
         assert_eq!(run(&resize(LINEAR, Coordinates::PytorchHalfPixel, 1, None)), [1.0]);

@@ -1,7 +1,7 @@
 //! The first elements of each row in reverse order.
 
+use super::operands::{exactly, has_axis, has_shape, is_of, result};
 use super::{Lower, Rules};
-use super::operands::{result, exactly, has_axis, has_shape, is_of};
 use crate::ir::{DType, Dim, Tensor, Type, indices, strides};
 use crate::plan::Arg;
 
@@ -52,15 +52,19 @@ impl Rules for ReverseSequence {
         }
         let shape = cx.ty(0).shape.clone();
         let (out, x, lens) = (cx.output(0), cx.input(0), cx.input(1));
-        cx.call("reverse_sequence", "ReverseSequence", vec![
-            ("out", Arg::Write(out)),
-            ("x", Arg::Read(x)),
-            ("lens", Arg::Read(lens)),
-            ("batch", Arg::Size(shape[self.batch_axis].clone())),
-            ("time", Arg::Size(shape[self.time_axis].clone())),
-            ("inner", Arg::Size(Dim::product(&shape[2..]))),
-            ("time_first", Arg::Bool(self.time_axis == 0)),
-        ]);
+        cx.call(
+            "reverse_sequence",
+            "ReverseSequence",
+            vec![
+                ("out", Arg::Write(out)),
+                ("x", Arg::Read(x)),
+                ("lens", Arg::Read(lens)),
+                ("batch", Arg::Size(shape[self.batch_axis].clone())),
+                ("time", Arg::Size(shape[self.time_axis].clone())),
+                ("inner", Arg::Size(Dim::product(&shape[2..]))),
+                ("time_first", Arg::Bool(self.time_axis == 0)),
+            ],
+        );
         Ok(())
     }
 }

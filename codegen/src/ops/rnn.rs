@@ -1,7 +1,7 @@
 //! Plain recurrent layers, and what all recurrent layers are described by.
 
-use super::{Lower, Rules};
 use super::recurrent::Layer;
+use super::{Lower, Rules};
 use crate::ir::{Dim, Tensor, Type};
 use crate::plan::Arg;
 use kiln_kernels::rnn;
@@ -121,8 +121,12 @@ impl Activation {
             Activation::Softsign => unit("Softsign"),
             Activation::Softplus => unit("Softplus"),
             Activation::Affine { alpha: a, beta: b } => Arg::Struct("activation::Affine", vec![alpha(a), beta(b)]),
-            Activation::ScaledTanh { alpha: a, beta: b } => Arg::Struct("activation::ScaledTanh", vec![alpha(a), beta(b)]),
-            Activation::HardSigmoid { alpha: a, beta: b } => Arg::Struct("activation::HardSigmoid", vec![alpha(a), beta(b)]),
+            Activation::ScaledTanh { alpha: a, beta: b } => {
+                Arg::Struct("activation::ScaledTanh", vec![alpha(a), beta(b)])
+            }
+            Activation::HardSigmoid { alpha: a, beta: b } => {
+                Arg::Struct("activation::HardSigmoid", vec![alpha(a), beta(b)])
+            }
             Activation::LeakyRelu { alpha: a } => Arg::Struct("activation::LeakyRelu", vec![alpha(a)]),
             Activation::ThresholdedRelu { alpha: a } => Arg::Struct("activation::ThresholdedRelu", vec![alpha(a)]),
             Activation::Elu { alpha: a } => Arg::Struct("activation::Elu", vec![alpha(a)]),
@@ -136,11 +140,29 @@ impl Activation {
             Activation::Tanh => x.tanh(),
             Activation::Relu => x.max(0.0),
             Activation::Affine { alpha, beta } => f64::from(alpha) * x + f64::from(beta),
-            Activation::LeakyRelu { alpha } => if x < 0.0 { f64::from(alpha) * x } else { x },
-            Activation::ThresholdedRelu { alpha } => if x >= f64::from(alpha) { x } else { 0.0 },
+            Activation::LeakyRelu { alpha } => {
+                if x < 0.0 {
+                    f64::from(alpha) * x
+                } else {
+                    x
+                }
+            }
+            Activation::ThresholdedRelu { alpha } => {
+                if x >= f64::from(alpha) {
+                    x
+                } else {
+                    0.0
+                }
+            }
             Activation::ScaledTanh { alpha, beta } => f64::from(alpha) * (f64::from(beta) * x).tanh(),
             Activation::HardSigmoid { alpha, beta } => (f64::from(alpha) * x + f64::from(beta)).clamp(0.0, 1.0),
-            Activation::Elu { alpha } => if x < 0.0 { f64::from(alpha) * x.exp_m1() } else { x },
+            Activation::Elu { alpha } => {
+                if x < 0.0 {
+                    f64::from(alpha) * x.exp_m1()
+                } else {
+                    x
+                }
+            }
             Activation::Softsign => x / (1.0 + x.abs()),
             Activation::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
         }

@@ -1,9 +1,9 @@
 //! Elements written where indices say along an axis.
 
-use super::{Lower, Rules};
 use super::gather_elements::{elements, within};
-use super::operands::{result, exactly, has_axis, has_shape, is_index, is_of};
+use super::operands::{exactly, has_axis, has_shape, is_index, is_of, result};
 use super::scatter_nd::{Reduction, data_to_result, meets};
+use super::{Lower, Rules};
 use crate::ir::{Dim, Tensor, Type};
 use crate::plan::Arg;
 
@@ -38,15 +38,19 @@ impl Rules for ScatterElements {
         let (dims_idx, x_dims) = (cx.ty(1).shape.clone(), cx.ty(0).shape.clone());
         data_to_result(cx);
         let (out, indices, updates) = (cx.output(0), cx.input(1), cx.input(2));
-        cx.call("scatter", "ScatterElements", vec![
-            ("out", Arg::Write(out)),
-            ("updates", Arg::Read(updates)),
-            ("indices", Arg::Read(indices)),
-            ("dims_idx", Arg::Sizes(dims_idx)),
-            ("x_dims", Arg::Sizes(x_dims)),
-            ("axis", Arg::Size(Dim::from(self.axis))),
-            ("reduction", self.reduction.arg()),
-        ]);
+        cx.call(
+            "scatter",
+            "ScatterElements",
+            vec![
+                ("out", Arg::Write(out)),
+                ("updates", Arg::Read(updates)),
+                ("indices", Arg::Read(indices)),
+                ("dims_idx", Arg::Sizes(dims_idx)),
+                ("x_dims", Arg::Sizes(x_dims)),
+                ("axis", Arg::Size(Dim::from(self.axis))),
+                ("reduction", self.reduction.arg()),
+            ],
+        );
         Ok(())
     }
 
@@ -65,7 +69,8 @@ mod tests {
         let data = Tensor::from_i64s(DType::I32, vec![1, 3], &[1, 2, 3]);
         let picks = Tensor::from_i64s(DType::I64, vec![1, 2], &[1, -1]);
         let updates = Tensor::from_i64s(DType::I32, vec![1, 2], &[10, 20]);
-        let run = |reduction| ScatterElements { axis: 1, reduction }.eval(&[&data, &picks, &updates]).unwrap()[0].to_i64s();
+        let run =
+            |reduction| ScatterElements { axis: 1, reduction }.eval(&[&data, &picks, &updates]).unwrap()[0].to_i64s();
         assert_eq!(run(Reduction::None), [1, 10, 20]);
         assert_eq!(run(Reduction::Add), [1, 12, 23]);
         assert_eq!(run(Reduction::Min), [1, 2, 3]);

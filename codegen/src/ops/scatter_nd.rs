@@ -1,8 +1,8 @@
 //! Slices written where index tuples say.
 
-use super::{Lower, Rules};
 use super::gather_nd::slices;
-use super::operands::{result, exactly, fixed, has_shape, is_index, is_number, is_of};
+use super::operands::{exactly, fixed, has_shape, is_index, is_number, is_of, result};
+use super::{Lower, Rules};
 use crate::ir::{Dim, Tensor, Type};
 use crate::plan::Arg;
 
@@ -54,16 +54,20 @@ impl Rules for ScatterNd {
         let (n_idx, inner) = (Dim::product(&picks[..last]), Dim::product(&data[depth..]));
         data_to_result(cx);
         let (out, indices, updates) = (cx.output(0), cx.input(1), cx.input(2));
-        cx.call("scatter", "ScatterNd", vec![
-            ("out", Arg::Write(out)),
-            ("updates", Arg::Read(updates)),
-            ("indices", Arg::Read(indices)),
-            ("n_idx", Arg::Size(n_idx)),
-            ("depth", Arg::Size(Dim::from(depth))),
-            ("x_dims", Arg::SizeSlice(data.clone())),
-            ("inner", Arg::Size(inner)),
-            ("reduction", self.reduction.arg()),
-        ]);
+        cx.call(
+            "scatter",
+            "ScatterNd",
+            vec![
+                ("out", Arg::Write(out)),
+                ("updates", Arg::Read(updates)),
+                ("indices", Arg::Read(indices)),
+                ("n_idx", Arg::Size(n_idx)),
+                ("depth", Arg::Size(Dim::from(depth))),
+                ("x_dims", Arg::SizeSlice(data.clone())),
+                ("inner", Arg::Size(inner)),
+                ("reduction", self.reduction.arg()),
+            ],
+        );
         Ok(())
     }
 
@@ -116,8 +120,20 @@ impl Reduction {
                 Reduction::None => value,
                 Reduction::Add => out[at].wrapping_add(value),
                 Reduction::Mul => out[at].wrapping_mul(value),
-                Reduction::Max => if less { value } else { out[at] },
-                Reduction::Min => if less { out[at] } else { value },
+                Reduction::Max => {
+                    if less {
+                        value
+                    } else {
+                        out[at]
+                    }
+                }
+                Reduction::Min => {
+                    if less {
+                        out[at]
+                    } else {
+                        value
+                    }
+                }
             };
         }
         Tensor::from_i64s(dtype, shape, &out)

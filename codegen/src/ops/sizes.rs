@@ -1,7 +1,7 @@
 //! Sizes of the model as data.
 
-use super::{Lower, Rules};
 use super::operands::{exactly, result};
+use super::{Lower, Rules};
 use crate::ir::{DType, Dim, Tensor, Type};
 use crate::plan::Arg;
 

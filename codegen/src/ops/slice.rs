@@ -1,8 +1,8 @@
 //! Regular selections.
 
-use super::{Lower, Rules};
 use super::operands::{exactly, result};
 use super::walk::{Walk, dense, picks};
+use super::{Lower, Rules};
 use crate::ir::{Dim, Tensor, Type, strides};
 
 /// A regular selection: along each axis `len` elements from `start` by `step`. One operand.
@@ -27,7 +27,11 @@ impl Rules for Slice {
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>, String> {
         let [x] = exactly(inputs)?;
         if self.axes.len() != x.rank() {
-            return Err(format!("a selection of {} axes does not fit an operand of {} axes", self.axes.len(), x.rank()));
+            return Err(format!(
+                "a selection of {} axes does not fit an operand of {} axes",
+                self.axes.len(),
+                x.rank()
+            ));
         }
         for (axis, (selected, size)) in self.axes.iter().zip(&x.shape).enumerate() {
             if selected.step == 0 {
@@ -61,7 +65,12 @@ impl Rules for Slice {
         for (axis, step) in self.axes.iter().zip(&steps) {
             offset += axis.start.as_usize().ok_or_else(|| format!("{} is not known", axis.start))? * step;
         }
-        let steps: Vec<isize> = self.axes.iter().zip(&steps).map(|(axis, &step)| (axis.step as isize).wrapping_mul(step as isize)).collect();
+        let steps: Vec<isize> = self
+            .axes
+            .iter()
+            .zip(&steps)
+            .map(|(axis, &step)| (axis.step as isize).wrapping_mul(step as isize))
+            .collect();
         Ok(vec![x.picked(dims.clone(), picks(&dims, offset, &steps))])
     }
 

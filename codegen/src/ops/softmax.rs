@@ -1,7 +1,7 @@
 //! Softmax and its logarithm.
 
+use super::operands::{around, exactly, has_axis, is_f32, is_float, parts, result};
 use super::{Lower, Rules};
-use super::operands::{is_f32, parts, around, result, exactly, has_axis, is_float};
 use crate::ir::{Tensor, Type};
 use crate::plan::Arg;
 
@@ -44,13 +44,17 @@ impl Rules for Softmax {
         let [outer, len, inner] = parts(shape, self.axis);
         let x = if cx.in_place().is_some() { None } else { Some(cx.input(0)) };
         let out = cx.output(0);
-        cx.call("softmax", if self.log { "LogSoftmax" } else { "Softmax" }, vec![
-            ("out", Arg::Write(out)),
-            ("x", Arg::ReadOpt(x)),
-            ("outer", Arg::Size(outer)),
-            ("len", Arg::Size(len)),
-            ("inner", Arg::Size(inner)),
-        ]);
+        cx.call(
+            "softmax",
+            if self.log { "LogSoftmax" } else { "Softmax" },
+            vec![
+                ("out", Arg::Write(out)),
+                ("x", Arg::ReadOpt(x)),
+                ("outer", Arg::Size(outer)),
+                ("len", Arg::Size(len)),
+                ("inner", Arg::Size(inner)),
+            ],
+        );
         Ok(())
     }
 

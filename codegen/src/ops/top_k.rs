@@ -1,7 +1,7 @@
 //! The greatest or least elements along an axis.
 
+use super::operands::{around, exactly, has_axis, is_number, order, parts, results};
 use super::{Lower, Rules};
-use super::operands::{parts, around, order, results, exactly, has_axis, is_number};
 use crate::ir::{DType, Dim, Tensor, Type};
 use crate::plan::Arg;
 
@@ -62,17 +62,21 @@ impl Rules for TopK {
     fn lower(&self, cx: &mut Lower) -> Result<(), String> {
         let [outer, len, inner] = parts(&cx.ty(0).shape, self.axis);
         let (values, indices, x) = (cx.output(0), cx.output(1), cx.input(0));
-        cx.call("topk", "TopK", vec![
-            ("values", Arg::Write(values)),
-            ("indices", Arg::Write(indices)),
-            ("x", Arg::Read(x)),
-            ("outer", Arg::Size(outer)),
-            ("len", Arg::Size(len)),
-            ("inner", Arg::Size(inner)),
-            ("k", Arg::Size(self.k.clone())),
-            ("largest", Arg::Bool(self.largest)),
-            ("sorted", Arg::Bool(self.sorted)),
-        ]);
+        cx.call(
+            "topk",
+            "TopK",
+            vec![
+                ("values", Arg::Write(values)),
+                ("indices", Arg::Write(indices)),
+                ("x", Arg::Read(x)),
+                ("outer", Arg::Size(outer)),
+                ("len", Arg::Size(len)),
+                ("inner", Arg::Size(inner)),
+                ("k", Arg::Size(self.k.clone())),
+                ("largest", Arg::Bool(self.largest)),
+                ("sorted", Arg::Bool(self.sorted)),
+            ],
+        );
         Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! Axes in another order.
 
-use super::{Lower, Rules};
 use super::operands::{exactly, result};
 use super::walk::{Walk, dense, picks};
+use super::{Lower, Rules};
 use crate::ir::{Dim, Tensor, Type, strides};
 
 /// Axes reordered: axis `i` of the result is axis `perm[i]` of the operand. One operand.

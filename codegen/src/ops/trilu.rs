@@ -1,7 +1,7 @@
 //! Triangles of matrices.
 
-use super::{Lower, Rules};
 use super::operands::{exactly, result};
+use super::{Lower, Rules};
 use crate::ir::{Dim, Tensor, Type};
 use crate::plan::Arg;
 
@@ -42,15 +42,19 @@ impl Rules for Trilu {
         let shape = cx.ty(0).shape.clone();
         let (lead, matrix) = shape.split_at(shape.len() - 2);
         let (out, x) = (cx.output(0), cx.input(0));
-        cx.call("tri", "Trilu", vec![
-            ("out", Arg::Write(out)),
-            ("x", Arg::Read(x)),
-            ("batch", Arg::Size(Dim::product(lead))),
-            ("rows", Arg::Size(matrix[0].clone())),
-            ("cols", Arg::Size(matrix[1].clone())),
-            ("k", Arg::Signed(Dim::from(self.k))),
-            ("upper", Arg::Bool(self.upper)),
-        ]);
+        cx.call(
+            "tri",
+            "Trilu",
+            vec![
+                ("out", Arg::Write(out)),
+                ("x", Arg::Read(x)),
+                ("batch", Arg::Size(Dim::product(lead))),
+                ("rows", Arg::Size(matrix[0].clone())),
+                ("cols", Arg::Size(matrix[1].clone())),
+                ("k", Arg::Signed(Dim::from(self.k))),
+                ("upper", Arg::Bool(self.upper)),
+            ],
+        );
         Ok(())
     }
 }

@@ -68,15 +68,19 @@ impl Walk {
             cx.call("strided", "Copy1", vec![("out", Arg::Write(out)), ("x", Arg::Read(x))]);
             return;
         }
-        cx.call("strided", "Strided", vec![
-            ("out", Arg::Write(out)),
-            ("x", Arg::Read(x)),
-            ("dims", Arg::Sizes(walk.dims)),
-            ("out_offset", Arg::Size(walk.out_offset)),
-            ("out_strides", Arg::Sizes(walk.out_strides)),
-            ("x_offset", Arg::Size(walk.x_offset)),
-            ("x_strides", Arg::Signeds(walk.x_strides)),
-        ]);
+        cx.call(
+            "strided",
+            "Strided",
+            vec![
+                ("out", Arg::Write(out)),
+                ("x", Arg::Read(x)),
+                ("dims", Arg::Sizes(walk.dims)),
+                ("out_offset", Arg::Size(walk.out_offset)),
+                ("out_strides", Arg::Sizes(walk.out_strides)),
+                ("x_offset", Arg::Size(walk.x_offset)),
+                ("x_strides", Arg::Signeds(walk.x_strides)),
+            ],
+        );
     }
 }
 

@@ -64,7 +64,9 @@ impl Window<'_> {
                 let slack = padded.clone() - extent.clone();
                 let stride = Dim::from(self.stride[axis]);
                 if slack.as_const().is_some_and(|slack| slack < 0) {
-                    return Err(format!("a window of {extent} elements does not fit an operand of {padded} with its padding"));
+                    return Err(format!(
+                        "a window of {extent} elements does not fit an operand of {padded} with its padding"
+                    ));
                 }
                 Ok(match self.ceil {
                     false => slack.floor_div(&stride) + Dim::from(1),

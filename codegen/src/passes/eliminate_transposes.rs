@@ -106,7 +106,13 @@ impl Pass<'_> {
             Op::Reduce(op) => {
                 let mut axes: Vec<usize> = op.axes.iter().map(|&axis| perm[axis]).collect();
                 axes.sort_unstable();
-                return self.push_through_reduction(node, &perm, &op.axes, op.keep, reduce::Reduce { axes, ..op.clone() }.into());
+                return self.push_through_reduction(
+                    node,
+                    &perm,
+                    &op.axes,
+                    op.keep,
+                    reduce::Reduce { axes, ..op.clone() }.into(),
+                );
             }
             Op::ArgReduce(op) => {
                 let new = arg_reduce::ArgReduce { axis: perm[op.axis], ..op.clone() };

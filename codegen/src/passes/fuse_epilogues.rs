@@ -53,7 +53,8 @@ fn plan(graph: &Graph, node: &Node, uses: &[usize], fused: &[bool]) -> Option<(u
         if uses[id.0 as usize] != 1 || fused[id.0 as usize] || graph.ty(id) != out {
             return None;
         }
-        let others: Vec<ValueId> = node.inputs.iter().enumerate().filter(|&(i, _)| i != at).map(|(_, &id)| id).collect();
+        let others: Vec<ValueId> =
+            node.inputs.iter().enumerate().filter(|&(i, _)| i != at).map(|(_, &id)| id).collect();
         if others.len() > MAX_OPERANDS || !others.iter().all(|&other| lies_under(graph.ty(other), out)) {
             return None;
         }
@@ -84,7 +85,9 @@ fn with_epilogue(op: &Op, map: &Map, at: usize) -> Option<Op> {
 fn lies_under(operand: &Type, out: &Type) -> bool {
     let cols = out.shape.last();
     let along_columns = || {
-        operand.shape.last() == cols && operand.shape.iter().rev().skip(1).all(|dim| dim.is(1)) && operand.rank() <= out.rank()
+        operand.shape.last() == cols
+            && operand.shape.iter().rev().skip(1).all(|dim| dim.is(1))
+            && operand.rank() <= out.rank()
     };
     operand.dtype == DType::F32 && (operand.shape == out.shape || operand.len().is(1) || along_columns())
 }

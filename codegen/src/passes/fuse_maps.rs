@@ -31,7 +31,8 @@ pub fn fuse_maps(graph: &Graph) -> Result<Graph, String> {
                 && map.n_inputs > 1
             {
                 let number = map.with_number(at, tensor);
-                let rest: Vec<ValueId> = inputs.iter().enumerate().filter(|&(i, _)| i != at).map(|(_, &id)| id).collect();
+                let rest: Vec<ValueId> =
+                    inputs.iter().enumerate().filter(|&(i, _)| i != at).map(|(_, &id)| id).collect();
                 if infers(&rewriter.new, &number, &rest, &out) {
                     (map, inputs) = (number, rest);
                     continue;
@@ -49,7 +50,10 @@ pub fn fuse_maps(graph: &Graph) -> Result<Graph, String> {
                 let (fused, joined) = merge_equal_inputs(map.compose(at, inner), joined);
                 // Joining what the SIMD form can do with what it cannot would slow the first down.
                 let alike = fused.is_f32() || !inner.is_f32() || inner.cost() == 0;
-                if joined.len() <= MAX_INPUTS && fused.insts.len() <= MAX_INSTS && alike && infers(&rewriter.new, &fused, &joined, &out)
+                if joined.len() <= MAX_INPUTS
+                    && fused.insts.len() <= MAX_INSTS
+                    && alike
+                    && infers(&rewriter.new, &fused, &joined, &out)
                 {
                     (map, inputs) = (fused, joined);
                     at = 0;

@@ -133,9 +133,13 @@ mod tests {
             self.0.outputs = outputs.iter().enumerate().map(|(i, &id)| (format!("out{i}"), id)).collect();
             let mut after = self.0.clone();
             run(&mut after).unwrap();
-            let inputs: BTreeMap<String, Tensor> = self.0.inputs.iter().enumerate().map(|(i, &id)| {
-                (self.0.value(id).name.clone(), tensor(&self.0.ty(id).dims().unwrap(), 100 + i as u64))
-            }).collect();
+            let inputs: BTreeMap<String, Tensor> = self
+                .0
+                .inputs
+                .iter()
+                .enumerate()
+                .map(|(i, &id)| (self.0.value(id).name.clone(), tensor(&self.0.ty(id).dims().unwrap(), 100 + i as u64)))
+                .collect();
             let (want, got) = (eval(&self.0, &inputs).unwrap(), eval(&after, &inputs).unwrap());
             assert_eq!(want.len(), outputs.len());
             for (name, want) in &want {

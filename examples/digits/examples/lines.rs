@@ -10,8 +10,7 @@ fn main() {
     // After the count, 64 pixels and a label each; `train.py` describes the format.
     for (i, image) in HELD_OUT[4..].chunks_exact(65).enumerate() {
         let pixels = std::array::from_fn(|p| f32::from(image[p]) / 16.0);
-        let bits: Vec<String> =
-            model.run(&pixels).iter().map(|score| format!("{:08x}", score.to_bits())).collect();
+        let bits: Vec<String> = model.run(&pixels).iter().map(|score| format!("{:08x}", score.to_bits())).collect();
         println!("digit {i} label {} scores {}", image[64], bits.join(" "));
     }
 }

@@ -17,10 +17,9 @@ pub struct Image {
 
 /// Every image.
 pub fn all() -> impl Iterator<Item = Image> {
-    IMAGES.iter().map(|bytes| Image {
-        pixels: core::array::from_fn(|i| f32::from(bytes[i]) / 16.0),
-        label: bytes[N_PIXELS],
-    })
+    IMAGES
+        .iter()
+        .map(|bytes| Image { pixels: core::array::from_fn(|i| f32::from(bytes[i]) / 16.0), label: bytes[N_PIXELS] })
 }
 
 /// Cut at compile time, so that the images not shown take no flash.

@@ -12,7 +12,9 @@ mod stream;
 #[cfg(model)]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     use std::time::Instant;
-    let path = std::env::args().nth(1).unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/models/speech.wav").into());
+    let path = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/models/speech.wav").into());
     let mut reader = hound::WavReader::open(&path).map_err(|e| format!("cannot read {path}: {e}"))?;
     let spec = reader.spec();
     if (spec.sample_rate, spec.channels, spec.bits_per_sample) != (16_000, 1, 16) {

@@ -35,8 +35,7 @@ enum Linker {
 }
 
 /// A microcontroller: no operating system, no allocator.
-pub const CORTEX_M4: Target =
-    Target { triple: "thumbv7em-none-eabi", library: "core", linker: Linker::Lld };
+pub const CORTEX_M4: Target = Target { triple: "thumbv7em-none-eabi", library: "core", linker: Linker::Lld };
 
 /// 64-bit Arm under Linux.
 pub const AARCH64: Target = Target {
@@ -113,8 +112,7 @@ fn linker(target: &Target, toolchain: Toolchain) -> Result<Option<PathBuf>> {
 fn our_lld() -> Result<PathBuf> {
     let sysroot = process::stdout(Command::new("rustc").args(["--print", "sysroot"]))?;
     let libraries = Path::new(sysroot.trim()).join("lib/rustlib");
-    let hosts = std::fs::read_dir(&libraries)
-        .with_context(|| format!("cannot read {}", libraries.display()))?;
+    let hosts = std::fs::read_dir(&libraries).with_context(|| format!("cannot read {}", libraries.display()))?;
     for host in hosts {
         let lld = host?.path().join("bin/rust-lld");
         if lld.is_file() {
