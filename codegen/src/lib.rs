@@ -111,12 +111,16 @@ impl Compiled {
         let tensor = |port: &plan::Port| {
             let data = inputs.get(&port.name).ok_or_else(|| format!("input {:?} is missing", port.name))?;
             let tensor = ir::Tensor::from_bytes(port.dtype, data.shape.clone(), data.bytes.as_slice());
-            let tensor = tensor.ok_or_else(|| format!("input {:?} does not have the bytes its shape needs", port.name))?;
+            let tensor =
+                tensor.ok_or_else(|| format!("input {:?} does not have the bytes its shape needs", port.name))?;
             Ok::<_, String>((port.name.clone(), tensor))
         };
         let inputs = self.plan.inputs.iter().map(tensor).collect::<Result<BTreeMap<_, _>, _>>()?;
         let outputs = eval::eval(&self.graph, &inputs)?;
-        Ok(outputs.into_iter().map(|(name, t)| (name, Data { shape: t.shape().to_vec(), bytes: t.bytes().to_vec() })).collect())
+        Ok(outputs
+            .into_iter()
+            .map(|(name, t)| (name, Data { shape: t.shape().to_vec(), bytes: t.bytes().to_vec() }))
+            .collect())
     }
 
     /// Inputs and outputs as the generated `run` has them.

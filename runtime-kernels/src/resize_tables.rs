@@ -182,9 +182,7 @@ pub fn resize_tables(spec: &ResizeSpec, index: &mut [u32], weight: &mut [f32]) {
                 weight[t] = if total != 0.0 && is_counted(tap) { (weight_at(tap) / total) as f32 } else { 0.0 };
             }
         }
-        if total == 0.0
-            && let Some(weight) = weight
-        {
+        if let Some(weight) = weight.filter(|_| total == 0.0) {
             // Nothing inside has any weight: take the outermost element.
             weight[0] = 1.0;
         }

@@ -112,10 +112,8 @@ impl<T: Plain, const R: usize> Task for Strided<'_, T, R> {
         }
         if R > 1 {
             // If the input does not run along the columns, an axis it runs along makes the best rows.
-            if cols.out == 1
-                && !matches!(cols.x, 0 | 1)
-                && let Some(r) = axes[..R - 1].iter().rposition(|axis| axis.x == 1 && axis.len > 1)
-            {
+            let found = axes[..R - 1].iter().rposition(|axis| axis.x == 1 && axis.len > 1);
+            if let Some(r) = found.filter(|_| cols.out == 1 && !matches!(cols.x, 0 | 1)) {
                 axes[r..R - 1].rotate_left(1);
             }
             rows = axes[R - 2];

@@ -107,7 +107,8 @@ fn the_command_line_takes_every_option() {
     let model = text_of(&model_of("free_batch"));
     let arguments =
         ["--name", "Net", "--dim", "batch<=3", "--isa", "scalar,avx2", "--no-std", "--kernels", "crate::kernels"];
-    let command = [&["compile", &model, "-o", &text_of(&output)], &arguments[..]].concat();
+    let written = text_of(&output);
+    let command = [&["compile", &model, "-o", &written], &arguments[..]].concat();
     assert_eq!(kiln(&command), ExitCode::SUCCESS);
     let want = library(&model_of("free_batch"), &options).emit(&WeightSource::File("out.weights".into())).unwrap();
     assert_eq!(std::fs::read_to_string(&output).unwrap(), want);
@@ -117,7 +118,8 @@ fn the_command_line_takes_every_option() {
 fn check_finds_stale_files() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out.rs");
-    let command = ["compile", &text_of(&model_of("mlp")), "-o", &text_of(&output)];
+    let (model, written) = (text_of(&model_of("mlp")), text_of(&output));
+    let command = ["compile", &model, "-o", &written];
     let check = [&command[..], &["--check"]].concat();
     assert_eq!(kiln(&check), ExitCode::from(1), "nothing is there yet");
     assert!(!output.exists(), "--check writes nothing");

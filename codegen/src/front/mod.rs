@@ -10,8 +10,10 @@ mod registry;
 mod tensor;
 
 mod array;
+mod attention;
 mod control;
 mod conv;
+mod einsum;
 mod elementwise;
 mod gather;
 mod matmul;

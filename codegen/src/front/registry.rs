@@ -1,7 +1,9 @@
 //! Every operator kiln imports, and the function that does it.
 
 use super::cx::{Cx, Results};
-use super::{array, control, conv, elementwise, gather, matmul, norm, pool, recurrent, reduce, resize};
+use super::{
+    array, attention, control, conv, einsum, elementwise, gather, matmul, norm, pool, recurrent, reduce, resize,
+};
 
 /// Imports one node: its results, or why not.
 pub type Import = fn(&mut Cx) -> Results;
@@ -63,6 +65,8 @@ fn onnx(op: &str) -> Option<Import> {
         "ConvTranspose" => conv::conv_transpose,
         "AveragePool" | "LpPool" | "MaxPool" => pool::pool,
         "GlobalAveragePool" | "GlobalLpPool" | "GlobalMaxPool" => pool::global,
+        "Attention" => attention::attention,
+        "Einsum" => einsum::einsum,
         "MatMul" => matmul::matmul,
         "Gemm" => matmul::gemm,
         "ReduceL1" | "ReduceL2" | "ReduceLogSum" | "ReduceLogSumExp" | "ReduceMax" | "ReduceMean" | "ReduceMin"
