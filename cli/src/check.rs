@@ -16,7 +16,19 @@ pub struct Check {
 
 impl Check {
     pub fn run(self) -> Result<Outcome> {
-        let report = self.model.compile()?.report();
+        let report = match self.model.compile() {
+            Ok(compiled) => compiled.report(),
+            Err(error) => {
+                // A model that is refused is still worth describing.
+                if let Ok(summary) =
+                    std::fs::read(&self.model.path).map_err(|e| e.to_string()).and_then(|b| kiln_codegen::summary(&b))
+                    && !self.json
+                {
+                    print(&summary);
+                }
+                return Err(error);
+            }
+        };
         if self.json {
             println!("{}", report.json());
         } else {
@@ -25,4 +37,12 @@ impl Check {
         }
         Ok(Outcome::Done)
     }
+}
+
+fn print(summary: &kiln_codegen::Summary) {
+    summary.inputs.iter().for_each(|(name, ty)| println!("  input   {name}: {ty}"));
+    summary.outputs.iter().for_each(|(name, ty)| println!("  output  {name}: {ty}"));
+    let ops: Vec<String> =
+        summary.ops.iter().map(|(op, n)| if *n > 1 { format!("{op} x{n}") } else { op.clone() }).collect();
+    println!("  ops     {}", ops.join(", "));
 }

@@ -115,9 +115,9 @@ impl Verify {
         let mut outputs = None;
         for folder in self.expect.iter().map(Path::new).filter(|path| path.is_dir()) {
             let bytes = std::fs::read(&self.model.path)?;
-            let (names_in, names_out) = kiln_codegen::port_names(&bytes).map_err(|e| anyhow::anyhow!(e))?;
-            inputs.extend(read_folder(folder, "input", &names_in)?);
-            outputs = Some(read_folder(folder, "output", &names_out)?);
+            let summary = kiln_codegen::summary(&bytes).map_err(|e| anyhow::anyhow!(e))?;
+            inputs.extend(read_folder(folder, "input", &summary.inputs)?);
+            outputs = Some(read_folder(folder, "output", &summary.outputs)?);
             // What is pinned is no input of the compiled model any more.
             for pin in &self.model.pins {
                 inputs.remove(pin.rsplit_once('=').map_or(pin.as_str(), |(name, _)| name));
@@ -191,9 +191,9 @@ impl Verify {
     }
 }
 
-fn read_folder(folder: &Path, kind: &str, names: &[String]) -> Result<BTreeMap<String, Array>> {
+fn read_folder(folder: &Path, kind: &str, ports: &[(String, String)]) -> Result<BTreeMap<String, Array>> {
     let mut arrays = BTreeMap::new();
-    for (i, name) in names.iter().enumerate() {
+    for (i, (name, _)) in ports.iter().enumerate() {
         let path = folder.join(format!("{kind}_{i}.pb"));
         if !path.exists() {
             continue;

@@ -23,5 +23,5 @@ mod recurrent;
 mod reduce;
 mod resize;
 
-pub use model::{DimChoice, Imported, Source, import, port_names};
+pub use model::{DimChoice, Imported, Source, Summary, import, summary};
 pub use tensor::tensor_from_proto;
