@@ -17,6 +17,7 @@ pub fn schedule(graph: &Graph) -> Result<Plan, (String, &'static str, String)> {
         scheduler.place_outputs(at, node);
         if !node.op.is_view() {
             scheduler.node = Some(node);
+            scheduler.uncounted = true;
             node.op.lower(&mut Lower { scheduler: &mut scheduler }).map_err(fail)?;
         }
         scheduler.in_place = None;
@@ -40,6 +41,8 @@ struct Scheduler<'g> {
     func_ids: HashMap<Func, FuncId>,
     steps: Vec<Step>,
     node: Option<&'g Node>,
+    /// Whether the node's work still has to be counted.
+    uncounted: bool,
     in_place: Option<usize>,
 }
 
@@ -71,6 +74,7 @@ impl<'g> Scheduler<'g> {
             func_ids: HashMap::new(),
             steps: Vec::new(),
             node: None,
+            uncounted: false,
             in_place: None,
         }
     }
@@ -284,8 +288,7 @@ impl<'g> Lower<'_, 'g> {
         let graph = self.scheduler.graph;
         let types = |ids: &[ValueId]| ids.iter().map(|&id| graph.ty(id)).collect::<Vec<_>>();
         // The node's work is counted once, with its first call.
-        let first = self.scheduler.steps.last().is_none_or(|step| step.node != node.name);
-        let macs = match first {
+        let macs = match std::mem::take(&mut self.scheduler.uncounted) {
             true => node.op.macs(&types(&node.inputs), &types(&node.outputs)),
             false => Dim::from(0),
         };

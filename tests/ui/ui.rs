@@ -7,7 +7,8 @@ use std::path::Path;
 #[test]
 fn misuse_is_explained() {
     // Paths in the macro start at the package's root, which for these files is the one that trybuild makes.
-    let package = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("tests").join("trybuild").join(env!("CARGO_PKG_NAME"));
+    let package =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("tests").join("trybuild").join(env!("CARGO_PKG_NAME"));
     std::fs::create_dir_all(&package).unwrap();
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     for (name, model) in [

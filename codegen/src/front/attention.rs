@@ -14,7 +14,9 @@ pub fn attention(cx: &mut Cx) -> Results {
     let flat = cx.rank(cx.input(0)?) == 3;
     let q = heads(cx, 0, "q_num_heads")?;
     let (mut k, mut v) = (heads(cx, 1, "kv_num_heads")?, heads(cx, 2, "kv_num_heads")?);
+    let mut past = Dim::from(0);
     if let (Some(past_k), Some(past_v)) = (cx.opt(4)?, cx.opt(5)?) {
+        past = cx.ty(past_k).shape.get(2).cloned().ok_or("its past keys have too few axes")?;
         (k, v) = (join(cx, &[past_k, k], 2)?, join(cx, &[past_v, v], 2)?);
     }
     if cx.opt(6)?.is_some() {
@@ -45,7 +47,7 @@ pub fn attention(cx: &mut Cx) -> Results {
         scores = cx.binary(Binary::Add, scores, mask)?;
     }
     if cx.flag("is_causal", false) {
-        scores = causal(cx, scores, dtype)?;
+        scores = causal(cx, scores, past, dtype)?;
     }
     let masked = scores;
     let softcap = f64::from(cx.float("softcap", 0.0));
@@ -103,18 +105,18 @@ fn shared(cx: &mut Cx, x: ValueId, n: &Dim) -> Result<ValueId, String> {
     cx.reshape(x, vec![b, n.clone(), s, d])
 }
 
-/// Scores of later keys become minus infinity; query and key 0 stand for the same time.
-fn causal(cx: &mut Cx, scores: ValueId, dtype: DType) -> Result<ValueId, String> {
+/// Scores of later keys become minus infinity; query 0 stands for the time of the key after the past ones.
+fn causal(cx: &mut Cx, scores: ValueId, past: Dim, dtype: DType) -> Result<ValueId, String> {
     let shape = cx.ty(scores).shape;
-    let numbers = |len: &Dim| Range {
-        start: Dim::from(0),
+    let numbers = |start: Dim, len: &Dim| Range {
+        start,
         delta: Dim::from(1),
         len: len.clone(),
         dtype: DType::I64,
         operands: false,
     };
-    let rows = cx.add(numbers(&shape[2]), &[])?;
-    let cols = cx.add(numbers(&shape[3]), &[])?;
+    let rows = cx.add(numbers(past, &shape[2]), &[])?;
+    let cols = cx.add(numbers(Dim::from(0), &shape[3]), &[])?;
     let rows = cx.reshape(rows, vec![shape[2].clone(), Dim::from(1)])?;
     let mut map = Map::of(&[DType::I64, DType::I64]);
     let later = map.binary(Binary::Lt, 0, 1);

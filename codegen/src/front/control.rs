@@ -245,7 +245,10 @@ pub fn sequences(cx: &mut Cx) -> Results {
         "SequenceErase" => {
             let mut entries = sequence(cx, 0)?;
             let last = entries.len().checked_sub(1).ok_or("it erases from an empty sequence")?;
-            let at = if cx.opt(1)?.is_some() { position(cx, 1, last)? } else { last };
+            let at = if cx.opt(1)?.is_some() { position(cx, 1, entries.len())? } else { last };
+            if at > last {
+                return Err("its position lies behind the sequence's end".into());
+            }
             entries.remove(at);
             Ok(vec![Entry::Sequence(entries)])
         }

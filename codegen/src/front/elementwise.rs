@@ -443,6 +443,14 @@ pub fn is_inf(cx: &mut Cx) -> Results {
 /// Identity, and Dropout at inference: the operand itself; a mask of ones where it is asked for.
 pub fn identity(cx: &mut Cx) -> Results {
     let mut results = vec![cx.inputs.first().cloned().ok_or("its operand is missing")?];
+    if cx.node.op_type == "Dropout" && cx.opt(2)?.is_some() {
+        let training = cx.constant(2, "training_mode")?.to_i64s().first().is_some_and(|&t| t != 0);
+        let ratio =
+            if cx.opt(1)?.is_some() { cx.constant(1, "the ratio")?.to_f64s().first().copied() } else { Some(0.5) };
+        if training && ratio != Some(0.0) {
+            return Err("training_mode is for training\nhelp: export the model in evaluation mode".into());
+        }
+    }
     if cx.node.op_type == "Dropout" && cx.node.output.len() > 1 {
         let x = cx.input(0)?;
         let ones = cx.scalar(1.0, DType::Bool);

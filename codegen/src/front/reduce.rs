@@ -153,12 +153,6 @@ pub fn normalize(cx: &mut Cx) -> Results {
         if kind == ReduceKind::SumSquare {
             norm = cx.unary(Unary::Sqrt, norm)?;
         }
-        // A vector of zeros stays one.
-        let norm = cx.map1(norm, |map, n| {
-            let (zero, one) = (map.number(0.0, dtype), map.number(1.0, dtype));
-            let none = map.binary(Binary::Eq, n, zero);
-            map.select(none, one, n)
-        })?;
         return one(cx.binary(Binary::Div, x, norm)?);
     }
     let axes = cx.axes(&cx.int_list("axes").unwrap_or_else(|| vec![0, 2, 3]), rank)?;
