@@ -22,6 +22,38 @@ pub trait Element: Copy + 'static {
     fn held(data: &Data) -> Option<&[Self]>;
 }
 
+/// Elements as little-endian bytes, as many as the type has.
+trait Chunk {
+    fn from_chunk(bytes: &[u8]) -> Self;
+    fn to_chunk(&self) -> Vec<u8>;
+}
+
+macro_rules! chunks {
+    ($($ty:ty),*) => {
+        $(impl Chunk for $ty {
+            fn from_chunk(bytes: &[u8]) -> $ty {
+                <$ty>::from_le_bytes(bytes.try_into().unwrap_or_default())
+            }
+
+            fn to_chunk(&self) -> Vec<u8> {
+                self.to_le_bytes().to_vec()
+            }
+        })*
+    };
+}
+
+chunks!(f32, f64, i8, i16, i32, i64, u8, u16, u32, u64);
+
+impl Chunk for bool {
+    fn from_chunk(bytes: &[u8]) -> bool {
+        bytes != [0]
+    }
+
+    fn to_chunk(&self) -> Vec<u8> {
+        vec![u8::from(*self)]
+    }
+}
+
 macro_rules! elements {
     ($($variant:ident($ty:ty)),*) => {
         /// Elements, all of one type.
@@ -62,6 +94,25 @@ macro_rules! elements {
                 }
             }
         })*
+
+        impl Array {
+            /// An array of little-endian `bytes`.
+            ///
+            /// # Errors
+            /// If there is no such element type.
+            pub fn from_bytes(dtype: &str, shape: &[usize], bytes: &[u8]) -> Result<Array, String> {
+                let data = match dtype {
+                    $(<$ty as Element>::NAME => Data::$variant(bytes.chunks_exact(size_of::<$ty>()).map(<$ty>::from_chunk).collect()),)*
+                    _ => return Err(format!("there is no element type {dtype}")),
+                };
+                Ok(Array { shape: shape.to_vec(), data })
+            }
+
+            /// The elements, little-endian.
+            pub fn bytes(&self) -> Vec<u8> {
+                match &self.data { $(Data::$variant(elements) => elements.iter().flat_map(|v| v.to_chunk()).collect()),* }
+            }
+        }
 
         fn read_as(file: npyz::NpyFile<&[u8]>, code: &str) -> Result<Data, String> {
             match code {

@@ -9,6 +9,7 @@ use crate::ops::reshape::Reshape;
 use crate::ops::sizes::Sizes;
 use crate::ops::transpose::Transpose;
 use crate::ops::{Op, Rules};
+use std::cell::RefCell;
 
 /// Constants larger than this are not computed at build time unless their operands are larger still.
 const FOLD_LIMIT: usize = 1 << 24;
@@ -32,6 +33,8 @@ pub struct Cx<'i, 'a> {
     pub node: &'i NodeProto,
     pub name: String,
     pub inputs: Vec<Entry>,
+    /// An attribute that was asked for and has another type: found while reading, reported once the node is done.
+    wrong: RefCell<Option<String>>,
 }
 
 /// Results of an operator's function.
@@ -40,7 +43,7 @@ pub type Results = Result<Vec<Entry>, String>;
 impl<'i, 'a> Cx<'i, 'a> {
     /// The view of `node`.
     pub fn new(im: &'i mut Importer<'a>, node: &'i NodeProto, inputs: Vec<Entry>) -> Cx<'i, 'a> {
-        Cx { name: node_name(node).to_string(), im, node, inputs }
+        Cx { name: node_name(node).to_string(), im, node, inputs, wrong: RefCell::new(None) }
     }
 
     /// Version of the node's operator domain.
@@ -103,18 +106,40 @@ impl<'i, 'a> Cx<'i, 'a> {
 
     // Attributes
 
-    fn attribute(&self, name: &str) -> Option<&'i AttributeProto> {
-        self.node.attribute.iter().find(|a| a.name == name)
+    /// The attribute, if it is given and of `kind`, ONNX's number for the attribute's type.
+    fn attribute(&self, name: &str, kind: i32) -> Option<&'i AttributeProto> {
+        let attribute = self.node.attribute.iter().find(|a| a.name == name)?;
+        // Files from before the type was required leave it out.
+        if attribute.r#type == 0 || attribute.r#type == kind {
+            return Some(attribute);
+        }
+        let message =
+            format!("its attribute {name} is {}, and should be {}", kind_name(attribute.r#type), kind_name(kind));
+        self.wrong.borrow_mut().get_or_insert(message);
+        None
+    }
+
+    /// What reading the attributes found wrong.
+    pub fn take_wrong(&self) -> Option<String> {
+        self.wrong.borrow_mut().take()
+    }
+
+    /// Refuses operands beyond the first `n`.
+    pub fn takes(&self, n: usize) -> Result<(), String> {
+        match self.inputs.len() {
+            given if given > n => Err(format!("it has {given} operands and takes {n}")),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the attribute is given.
     pub fn has(&self, name: &str) -> bool {
-        self.attribute(name).is_some()
+        self.node.attribute.iter().any(|a| a.name == name)
     }
 
     /// An integer attribute.
     pub fn int(&self, name: &str, default: i64) -> i64 {
-        self.attribute(name).map_or(default, |a| a.i)
+        self.attribute(name, 2).map_or(default, |a| a.i)
     }
 
     /// A flag.
@@ -124,33 +149,34 @@ impl<'i, 'a> Cx<'i, 'a> {
 
     /// A float attribute.
     pub fn float(&self, name: &str, default: f32) -> f32 {
-        self.attribute(name).map_or(default, |a| a.f)
+        self.attribute(name, 1).map_or(default, |a| a.f)
     }
 
     /// A string attribute.
     pub fn string(&self, name: &str, default: &str) -> String {
-        self.attribute(name).map_or_else(|| default.to_string(), |a| String::from_utf8_lossy(&a.s).into_owned())
+        self.attribute(name, 3).map_or_else(|| default.to_string(), |a| String::from_utf8_lossy(&a.s).into_owned())
     }
 
     /// An attribute of strings.
     pub fn strings(&self, name: &str) -> Vec<String> {
-        let strings = self.attribute(name).map(|a| a.strings.iter().map(|s| String::from_utf8_lossy(s).into_owned()));
+        let strings =
+            self.attribute(name, 8).map(|a| a.strings.iter().map(|s| String::from_utf8_lossy(s).into_owned()));
         strings.map_or_else(Vec::new, Iterator::collect)
     }
 
     /// An attribute of integers, if given.
     pub fn int_list(&self, name: &str) -> Option<Vec<i64>> {
-        self.attribute(name).map(|a| a.ints.clone())
+        self.attribute(name, 7).map(|a| a.ints.clone())
     }
 
     /// An attribute of floats, if given.
     pub fn float_list(&self, name: &str) -> Option<Vec<f32>> {
-        self.attribute(name).map(|a| a.floats.clone())
+        self.attribute(name, 6).map(|a| a.floats.clone())
     }
 
     /// A tensor attribute, if given.
     pub fn tensor(&self, name: &str) -> Result<Option<Tensor>, String> {
-        let proto = self.attribute(name).and_then(|a| a.t.as_ref());
+        let proto = self.attribute(name, 4).and_then(|a| a.t.as_ref());
         proto
             .map(|proto| tensor::tensor(proto, self.im.source).map_err(|e| format!("attribute {name}: {e}")))
             .transpose()
@@ -158,7 +184,7 @@ impl<'i, 'a> Cx<'i, 'a> {
 
     /// A subgraph.
     pub fn graph(&self, name: &str) -> Result<&'i GraphProto, String> {
-        self.attribute(name).and_then(|a| a.g.as_ref()).ok_or_else(|| format!("its attribute {name} is missing"))
+        self.attribute(name, 5).and_then(|a| a.g.as_ref()).ok_or_else(|| format!("its attribute {name} is missing"))
     }
 
     /// `axis`, counted from the end if negative, as an axis of `rank`.
@@ -300,6 +326,21 @@ impl<'i, 'a> Cx<'i, 'a> {
     pub fn channels_first(&mut self, x: ValueId) -> Result<ValueId, String> {
         let rank = self.rank(x);
         self.transpose(x, [0, rank - 1].into_iter().chain(1..rank - 1).collect())
+    }
+}
+
+/// ONNX's attribute types.
+fn kind_name(kind: i32) -> &'static str {
+    match kind {
+        1 => "a float",
+        2 => "an integer",
+        3 => "a string",
+        4 => "a tensor",
+        5 => "a graph",
+        6 => "a list of floats",
+        7 => "a list of integers",
+        8 => "a list of strings",
+        _ => "of a type kiln does not read",
     }
 }
 

@@ -7,6 +7,7 @@ use crate::ops::map::{Binary, Inst, Map, Unary};
 
 /// A function of one operand.
 pub fn unary(cx: &mut Cx) -> Results {
+    cx.takes(1)?;
     let op = match cx.node.op_type.as_str() {
         "Neg" => Unary::Neg,
         "Abs" => Unary::Abs,
@@ -60,6 +61,7 @@ fn same_kind(cx: &mut Cx, like: ValueId, dims: Vec<Dim>) -> Results {
 
 /// A function of two operands, and its arithmetic on sizes.
 pub fn binary(cx: &mut Cx) -> Results {
+    cx.takes(2)?;
     let (a, b) = (cx.input(0)?, cx.input(1)?);
     let dtype = cx.ty(a).dtype;
     let (op, swapped) = match cx.node.op_type.as_str() {
@@ -246,6 +248,7 @@ pub fn pow(cx: &mut Cx) -> Results {
 
 /// Activations: expressions of one operand and attributes.
 pub fn activation(cx: &mut Cx) -> Results {
+    cx.takes(1)?;
     let x = cx.input(0)?;
     let dtype = cx.ty(x).dtype;
     let kind = cx.node.op_type.clone();

@@ -114,6 +114,11 @@ pub fn import(source: &Source, name: &str, options: &Options) -> Result<Imported
     let opsets: BTreeMap<String, i64> =
         model.opset_import.iter().map(|o| (domain(&o.domain).to_string(), o.version)).collect();
     let opset = opsets.get("").copied().unwrap_or(0);
+    if opset < 1 && graph.node.iter().any(|node| domain(&node.domain).is_empty()) {
+        return Err(refuse(
+            "it states no opset, so that its operators have no definite meaning\nhelp: set opset_import to the version it was written for",
+        ));
+    }
     if opset > NEWEST_OPSET {
         return Err(refuse(&format!(
             "its opset {opset} is newer than {NEWEST_OPSET}, the newest kiln knows\nhelp: export with opset {NEWEST_OPSET}, or convert with onnx.version_converter"
@@ -394,7 +399,8 @@ impl<'a> Importer<'a> {
             None => match registry::find(domain(&node.domain), &node.op_type) {
                 Some(function) => {
                     let mut cx = Cx::new(self, node, inputs);
-                    function(&mut cx)
+                    let results = function(&mut cx);
+                    cx.take_wrong().map_or(results, Err)
                 }
                 None => Err(registry::unknown(domain(&node.domain), &node.op_type)),
             },

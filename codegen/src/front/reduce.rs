@@ -1,7 +1,7 @@
 //! Reductions, arg-reductions, softmax and running sums.
 
 use super::cx::{Cx, Results, one};
-use crate::ir::ValueId;
+use crate::ir::{Dim, ValueId};
 use crate::ops::arg_reduce::ArgReduce;
 use crate::ops::cum_sum::CumSum;
 use crate::ops::map::{Binary, Inst, Unary};
@@ -24,6 +24,14 @@ pub fn reduce(cx: &mut Cx) -> Results {
     };
     let keep = cx.flag("keepdims", true);
     let kind = cx.node.op_type.clone();
+    if let Some(dims) = cx.im.ints(x)
+        && cx.im.graph.tensor(x).is_none()
+        && axes == [0]
+        && let Some(dim) = reduced_sizes(&kind, &dims)
+    {
+        let dtype = cx.ty(x).dtype;
+        return one(cx.sizes(vec![dim], !keep, dtype)?);
+    }
     let run = |cx: &mut Cx, kind, x: ValueId| {
         if axes.is_empty() { Ok(x) } else { cx.add(Reduce { kind, axes: axes.clone(), keep }, &[x]) }
     };
@@ -70,6 +78,17 @@ pub fn reduce(cx: &mut Cx) -> Results {
     })
 }
 
+/// Sizes reduced to one.
+fn reduced_sizes(kind: &str, dims: &[Dim]) -> Option<Dim> {
+    match kind {
+        "ReduceProd" => Some(Dim::product(dims)),
+        "ReduceSum" => Some(dims.iter().fold(Dim::from(0), |sum, d| sum + d.clone())),
+        "ReduceMax" => dims.iter().cloned().reduce(|a, b| Dim::max(&a, &b)),
+        "ReduceMin" => dims.iter().cloned().reduce(|a, b| Dim::min(&a, &b)),
+        _ => None,
+    }
+}
+
 /// ArgMax and ArgMin.
 pub fn arg_reduce(cx: &mut Cx) -> Results {
     let x = cx.input(0)?;
@@ -92,14 +111,14 @@ pub fn softmax(cx: &mut Cx) -> Results {
     if !flattens || axis + 1 == shape.len() {
         return one(cx.add(Softmax { axis, log }, &[x])?);
     }
-    let flat = [crate::ir::Dim::product(&shape[..axis]), crate::ir::Dim::product(&shape[axis..])];
+    let flat = [Dim::product(&shape[..axis]), Dim::product(&shape[axis..])];
     let flat = cx.reshape(x, flat.to_vec())?;
     let result = cx.add(Softmax { axis: 1, log }, &[flat])?;
     one(cx.reshape(result, shape)?)
 }
 
 fn hardmax(cx: &mut Cx, x: ValueId, axis: usize, flattens: bool) -> Results {
-    use crate::ir::{DType, Dim};
+    use crate::ir::DType;
     use crate::ops::map::Map;
     use crate::ops::range::Range;
     let (shape, dtype) = (cx.ty(x).shape, cx.ty(x).dtype);
@@ -134,7 +153,7 @@ pub fn cum_sum(cx: &mut Cx) -> Results {
 pub fn top_k(cx: &mut Cx) -> Results {
     let x = cx.input(0)?;
     let k = match cx.int_list("k").is_some() || cx.has("k") {
-        true => crate::ir::Dim::from(cx.int("k", 1)),
+        true => Dim::from(cx.int("k", 1)),
         false => cx.ints(1, "k")?.first().cloned().ok_or("its k is empty")?,
     };
     let axis = cx.axis(cx.int("axis", -1), cx.rank(x))?;

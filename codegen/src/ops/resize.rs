@@ -165,8 +165,10 @@ impl Rules for Resize {
 impl Resize {
     /// The elements that make element `at` of a resampled axis, with their weights; `None` outside the operand.
     fn taps(&self, axis: &ResizeAxis, at: usize, len: usize, size: usize) -> Option<Vec<(usize, f64)>> {
-        let scale = axis.scale.map_or(size as f64 / len as f64, f64::from);
-        let x = self.coordinates.position(at as f64, len as f64, size, scale, axis.roi);
+        // Positions are f32, as they are for onnxruntime: which element is nearest can hang on the last bit.
+        let scale = axis.scale.unwrap_or(size as f32 / len as f32);
+        let x = f64::from(self.coordinates.position(at as f32, len as f32, size, scale, axis.roi));
+        let scale = f64::from(scale);
         let most = len as i64 - 1;
         if self.coordinates == Coordinates::TfCropAndResize && !(0.0..=most as f64).contains(&x) {
             return None;
@@ -375,13 +377,13 @@ impl Coordinates {
     }
 
     /// Where element `at` of an axis of `size` elements lies on the operand's axis of `len`.
-    fn position(self, at: f64, len: f64, size: usize, scale: f64, roi: (f32, f32)) -> f64 {
+    fn position(self, at: f32, len: f32, size: usize, scale: f32, roi: (f32, f32)) -> f32 {
         // A scale may lead to a fraction of an element, which does not show but counts.
-        let exact = if (scale * len - size as f64).abs() < 1e-3 { size as f64 } else { scale * len };
+        let exact = if (scale * len - size as f32).abs() < 1e-3 { size as f32 } else { scale * len };
         let last = len - 1.0;
         match self {
             Coordinates::HalfPixel => (at + 0.5) / scale - 0.5,
-            Coordinates::HalfPixelSymmetric => len / 2.0 * (1.0 - size as f64 / exact) + (at + 0.5) / scale - 0.5,
+            Coordinates::HalfPixelSymmetric => len / 2.0 * (1.0 - size as f32 / exact) + (at + 0.5) / scale - 0.5,
             Coordinates::PytorchHalfPixel => {
                 if size > 1 {
                     (at + 0.5) / scale - 0.5
@@ -398,7 +400,7 @@ impl Coordinates {
             }
             Coordinates::Asymmetric => at / scale,
             Coordinates::TfCropAndResize => {
-                let (start, end) = (f64::from(roi.0), f64::from(roi.1));
+                let (start, end) = roi;
                 match size {
                     0 | 1 => 0.5 * (start + end) * last,
                     _ => start * last + at * (end - start) * last / (exact - 1.0),

@@ -53,11 +53,12 @@ mod tests {
 
     use super::*;
     use crate::eval::eval;
-    use crate::ir::{Bounds, DType, Tensor, Type, ValueId};
+    use crate::ir::{Bounds, DType, Dim, Tensor, Type, ValueId};
     use crate::ops::conv::Conv;
     use crate::ops::map::{Binary, Map, Unary};
     use crate::ops::matmul::MatMul;
     use crate::ops::reduce::{Reduce, ReduceKind};
+    use crate::ops::reshape::Reshape;
     use crate::ops::transpose::Transpose;
     use crate::ops::{Op, concat::Concat};
     use std::collections::BTreeMap;
@@ -203,6 +204,19 @@ mod tests {
         let out = b.node(MatMul::default(), &[q, k]);
         let after = b.check(&[out]);
         assert_eq!(count(&after, "Transpose"), 0, "{after}");
+    }
+
+    #[test]
+    fn transposes_vanish_across_a_squeeze() {
+        let mut b = Builder::new();
+        let x = b.input("x", &[1, 4, 1, 9]);
+        let y = b.conv(x, 4, 6, 1);
+        let y = b.node(Reshape { shape: [1, 6, 9].map(Dim::from).to_vec() }, &[y]);
+        let bias = b.constant(&[6, 1], 3);
+        let y = b.node(binary(Binary::Add), &[y, bias]);
+        let pooled = b.node(Reduce { kind: ReduceKind::Max, axes: vec![2], keep: false }, &[y]);
+        let after = b.check(&[pooled]);
+        assert_eq!(count(&after, "Transpose"), 1, "{after}");
     }
 
     #[test]
