@@ -123,8 +123,8 @@ pub enum Arg {
     Signeds(Vec<Dim>),
     /// `f32` or `f64`
     Float(f64),
-    /// `f32`, one over a size
-    Reciprocal(Dim),
+    /// `f32`, one size over another
+    Quotient(Dim, Dim),
     /// `Option<f32>`
     FloatOpt(Option<f64>),
     /// A number of the element type given.

@@ -4,8 +4,27 @@
 
 use super::copy::copy_run;
 use super::lanes::{each, get, put};
-use super::resize_tables::OUTSIDE;
+use super::resize_tables::{OUTSIDE, ResizeSpec, resize_tables};
 use super::simd::{Simd, Task};
+
+/// The tables of an axis whose sizes are known only at run time; see [`resize_tables`].
+pub struct ResizeTables<'a> {
+    /// `[out_len][taps]`
+    pub index: &'a mut [u32],
+    /// `[out_len][taps]`, or empty for the nearest neighbour.
+    pub weight: &'a mut [f32],
+    /// The resizing.
+    pub spec: ResizeSpec,
+}
+
+impl Task for ResizeTables<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        resize_tables(&self.spec, self.index, self.weight);
+    }
+}
 
 /// `out[i][j]… = x[index[0][i]][index[1][j]]…`
 pub struct ResizeNearest<'a, T: Copy, const R: usize> {

@@ -46,7 +46,11 @@ impl Sizes {
 
     fn add_arg(&mut self, arg: &Arg) {
         match arg {
-            Arg::Size(dim) | Arg::Signed(dim) | Arg::Reciprocal(dim) => self.add(dim),
+            Arg::Size(dim) | Arg::Signed(dim) => self.add(dim),
+            Arg::Quotient(above, below) => {
+                self.add(above);
+                self.add(below);
+            }
             Arg::Sizes(dims) | Arg::SizeSlice(dims) | Arg::Signeds(dims) => dims.iter().for_each(|dim| self.add(dim)),
             Arg::Table(rows) => rows.iter().flatten().for_each(|dim| self.add(dim)),
             Arg::Struct(_, fields) => fields.iter().for_each(|(_, arg)| self.add_arg(arg)),

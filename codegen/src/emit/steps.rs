@@ -130,9 +130,9 @@ impl Fields<'_> {
                 quote!([#(#dims),*])
             }
             Arg::Float(value) => float(*value),
-            Arg::Reciprocal(dim) => {
-                let size = self.sizes.usize(dim);
-                quote!(1.0 / (#size) as f32)
+            Arg::Quotient(above, below) => {
+                let (above, below) = (self.sizes.usize(above), self.sizes.usize(below));
+                quote!((#above) as f32 / (#below) as f32)
             }
             Arg::FloatOpt(value) => match value {
                 Some(value) => {

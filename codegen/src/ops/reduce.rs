@@ -112,7 +112,7 @@ impl Rules for Reduce {
                 let scale = match (last && self.kind == ReduceKind::Mean, count.as_const()) {
                     (false, _) => Arg::Float(1.0),
                     (true, Some(count)) => Arg::Float(1.0 / count as f64),
-                    (true, None) => Arg::Reciprocal(count.clone()),
+                    (true, None) => Arg::Quotient(Dim::from(1), count.clone()),
                 };
                 fields.push(("scale", scale));
             }

@@ -4,7 +4,7 @@ use super::operands::{around, exactly, fixed, has_axis, is_f32, is_number, parts
 use super::walk::{Walk, dense};
 use super::{Lower, Rules};
 use crate::ir::{DType, Dim, Tensor, Type, indices};
-use crate::plan::Arg;
+use crate::plan::{Arg, Operand};
 use kiln_kernels::resize_tables::{self as tables, ResizeSpec, resize_tables};
 
 /// Resampling along some axes, any layout. One operand; constants decide everything else.
@@ -255,17 +255,71 @@ impl Resize {
         Ok(ResizeSpec { in_len, out_len, scale, coordinates, filter, antialias, exclude_outside })
     }
 
+    /// Neighbours and weights of each element along one axis, and how many neighbours: constants where the sizes are
+    /// fixed, computed by a step of their own where they are not.
+    fn tables(&self, cx: &mut Lower, axis: &ResizeAxis, len: &Dim) -> Result<(Operand, Operand, usize), String> {
+        if len.as_const().is_some() && axis.size.as_const().is_some() {
+            let spec = self.spec(axis, len)?;
+            let taps = spec.taps();
+            let mut index = vec![0; spec.out_len * taps];
+            let mut weight = vec![0.0; if taps == 1 { 0 } else { index.len() }];
+            resize_tables(&spec, &mut index, &mut weight);
+            return Ok((cx.weight_u32(&index), cx.weight_f32(&weight), taps));
+        }
+        let (filter, taps, exclude_outside) = match self.mode {
+            ResizeMode::Linear { antialias: true } | ResizeMode::Cubic { antialias: true, .. } => {
+                return Err(format!("antialiasing an axis of free size {len} is not supported; a fixed size works"));
+            }
+            ResizeMode::Nearest(rounding) => (
+                Arg::Path(format!("resize_tables::Filter::Nearest(kernels::resize_tables::Rounding::{rounding:?})")),
+                1,
+                false,
+            ),
+            ResizeMode::Linear { .. } => (Arg::Path("resize_tables::Filter::Linear".into()), 2, false),
+            ResizeMode::Cubic { a, exclude_outside, .. } => {
+                (Arg::Struct("resize_tables::Filter::Cubic", vec![("a", Arg::Float(f64::from(a)))]), 4, exclude_outside)
+            }
+        };
+        let coordinates = match self.coordinates {
+            Coordinates::TfCropAndResize => Arg::Struct(
+                "resize_tables::Coordinates::TfCropAndResize",
+                vec![("start", Arg::Float(f64::from(axis.roi.0))), ("end", Arg::Float(f64::from(axis.roi.1)))],
+            ),
+            other => Arg::Path(format!("resize_tables::Coordinates::{other:?}")),
+        };
+        let scale = match axis.scale {
+            Some(scale) => Arg::Float(f64::from(scale)),
+            None => Arg::Quotient(axis.size.clone(), len.clone()),
+        };
+        let n = axis.size.clone() * Dim::from(taps);
+        let index = cx.scratch(DType::U32, n.clone());
+        let weight = cx.scratch(DType::F32, if taps == 1 { Dim::from(0) } else { n });
+        let spec = vec![
+            ("in_len", Arg::Size(len.clone())),
+            ("out_len", Arg::Size(axis.size.clone())),
+            ("scale", scale),
+            ("coordinates", coordinates),
+            ("filter", filter),
+            ("antialias", Arg::Bool(false)),
+            ("exclude_outside", Arg::Bool(exclude_outside)),
+        ];
+        let fields = vec![
+            ("index", Arg::Write(index.clone())),
+            ("weight", Arg::Write(weight.clone())),
+            ("spec", Arg::Struct("resize_tables::ResizeSpec", spec)),
+        ];
+        cx.call("resize", "ResizeTables", fields);
+        Ok((index, weight, taps as usize))
+    }
+
     fn lower_nearest(&self, cx: &mut Lower, active: &[&ResizeAxis]) -> Result<(), String> {
         let (x_dims, out_dims) = (cx.ty(0).shape.clone(), cx.out_ty(0).shape.clone());
         let mut index = Vec::with_capacity(x_dims.len());
         for (axis, len) in x_dims.iter().enumerate() {
-            let mut table = Vec::new();
-            if let Some(active) = active.iter().find(|active| active.axis == axis) {
-                let spec = self.spec(active, len)?;
-                table.resize(spec.out_len, 0);
-                resize_tables(&spec, &mut table, &mut []);
-            }
-            index.push(cx.weight_u32(&table));
+            index.push(match active.iter().find(|active| active.axis == axis) {
+                Some(active) => self.tables(cx, active, len)?.0,
+                None => cx.weight_u32(&[]),
+            });
         }
         let (out, x) = (cx.output(0), cx.input(0));
         let outside = Arg::Number(f64::from(self.extrapolation), out.dtype);
@@ -288,21 +342,19 @@ impl Resize {
     fn lower_axes(&self, cx: &mut Lower, active: &[&ResizeAxis]) -> Result<(), String> {
         is_f32(cx.ty(0))?;
         let mut shape = cx.ty(0).shape.clone();
-        let mut specs = active
-            .iter()
-            .map(|axis| Ok((axis.axis, self.spec(axis, &shape[axis.axis])?)))
-            .collect::<Result<Vec<_>, String>>()?;
-        specs.sort_by(|(_, a), (_, b)| (a.out_len * b.in_len).cmp(&(b.out_len * a.in_len)));
+        // The axis that shrinks most goes first, where the sizes tell; it leaves the least to do for the others.
+        let mut order: Vec<&ResizeAxis> = active.to_vec();
+        order.sort_by_key(|axis| match (axis.size.as_const(), shape[axis.axis].as_const()) {
+            (Some(after), Some(before)) => (after.saturating_mul(1 << 16) / before.max(1), axis.axis),
+            _ => (1 << 16, axis.axis),
+        });
         let mut x = cx.input(0);
-        for (i, (axis, spec)) in specs.iter().enumerate() {
-            let taps = spec.taps();
-            let (mut index, mut weight) = (vec![0; spec.out_len * taps], vec![0.0; spec.out_len * taps]);
-            resize_tables(spec, &mut index, &mut weight);
-            let [outer, in_len, inner] = parts(&shape, *axis);
-            shape[*axis] = Dim::from(spec.out_len);
-            let last = i + 1 == specs.len();
+        for (i, axis) in order.iter().enumerate() {
+            let (index, weight, taps) = self.tables(cx, axis, &shape[axis.axis])?;
+            let [outer, in_len, inner] = parts(&shape, axis.axis);
+            shape[axis.axis] = axis.size.clone();
+            let last = i + 1 == order.len();
             let out = if last { cx.output(0) } else { cx.scratch(DType::F32, Dim::product(&shape)) };
-            let (index, weight) = (cx.weight_u32(&index), cx.weight_f32(&weight));
             cx.call(
                 "resize",
                 "ResizeAxis",
@@ -311,7 +363,7 @@ impl Resize {
                     ("x", Arg::Read(x)),
                     ("outer", Arg::Size(outer)),
                     ("in_len", Arg::Size(in_len)),
-                    ("out_len", Arg::Size(Dim::from(spec.out_len))),
+                    ("out_len", Arg::Size(axis.size.clone())),
                     ("inner", Arg::Size(inner)),
                     ("taps", Arg::Size(Dim::from(taps))),
                     ("index", Arg::Read(index)),
