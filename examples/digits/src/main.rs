@@ -48,13 +48,13 @@ fn best(scores: &[f32; 10]) -> usize {
 fn show(digit: &Digit, scores: &[f32; 10]) {
     const SHADES: [&str; 5] = ["  ", "░░", "▒▒", "▓▓", "██"];
     println!("label {}, read as {}", digit.label, best(scores));
-    for row in 0..scores.len() {
+    for (row, score) in scores.iter().enumerate() {
         let pixels = match row.checked_sub(1).filter(|row| *row < SIDE) {
             Some(row) => (0..SIDE).map(|col| SHADES[(digit.image[row * SIDE + col] * 4.0).round() as usize]).collect(),
             None => " ".repeat(2 * SIDE),
         };
-        let bar = "━".repeat((scores[row] * 30.0).round() as usize);
-        println!("  {pixels}   {row} {:5.3} {bar}", scores[row]);
+        let bar = "━".repeat((score * 30.0).round() as usize);
+        println!("  {pixels}   {row} {score:5.3} {bar}");
     }
     println!();
 }
