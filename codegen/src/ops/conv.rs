@@ -99,13 +99,24 @@ impl Rules for Conv {
         is_f32(cx.ty(0))?;
         let weight = cx.tensor(1).cloned().ok_or("the weight is not a constant; only constant weights work")?;
         let (x, out) = (cx.ty(0).shape.clone(), cx.out_ty(0).shape.clone());
+        // The kernel works along the last spatial axis; one that is a point before and after must not stand there.
+        let (input, output, window) = (&x[1..x.len() - 1], &out[1..out.len() - 1], &weight.shape()[2..]);
+        let point = |axis: &usize| {
+            input[*axis].is(1) && output[*axis].is(1) && window[*axis] == 1 && self.pads[*axis] == (0, 0)
+        };
+        let mut axes: Vec<usize> = (0..input.len()).filter(|axis| !point(axis)).collect();
+        if axes.is_empty() {
+            axes.push(0);
+        }
+        let numbers = |list: &[usize]| axes.iter().map(|&axis| list[axis]).collect::<Vec<usize>>();
+        let dims = |list: &[Dim]| axes.iter().map(|&axis| list[axis].clone()).collect::<Vec<Dim>>();
         let sizes = Sizes {
-            input: &x[1..x.len() - 1],
-            output: &out[1..out.len() - 1],
-            kernel: &weight.shape()[2..],
-            stride: &self.stride,
-            dilation: &self.dilation,
-            pad: &self.pads.iter().map(|&(before, _)| before).collect::<Vec<usize>>(),
+            input: &dims(input),
+            output: &dims(output),
+            kernel: &numbers(window),
+            stride: &numbers(&self.stride),
+            dilation: &numbers(&self.dilation),
+            pad: &axes.iter().map(|&axis| self.pads[axis].0).collect::<Vec<usize>>(),
             batch: &x[0],
             groups: self.groups,
             c_in: weight.shape()[1],
