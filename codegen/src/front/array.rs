@@ -34,6 +34,9 @@ pub fn constant(cx: &mut Cx) -> Results {
 pub fn constant_of_shape(cx: &mut Cx) -> Results {
     let shape = cx.ints(0, "the shape")?;
     let value = cx.tensor("value")?.unwrap_or_else(|| Tensor::from_f64s(DType::F32, vec![1], &[0.0]));
+    if value.len() != 1 {
+        return Err(format!("its value has {} elements, not one", value.len()));
+    }
     // A short vector of integers may be the start of a shape.
     if let (Some(v), Some(n)) = (value.uniform(), shape.first().and_then(Dim::as_usize))
         && shape.len() == 1
@@ -234,6 +237,9 @@ pub fn split(cx: &mut Cx) -> Results {
 /// `len` elements of `x` from `start` on along `axis`.
 pub fn part(cx: &mut Cx, x: ValueId, axis: usize, start: Dim, len: Dim) -> Result<ValueId, String> {
     let shape = cx.ty(x).shape;
+    if axis >= shape.len() {
+        return Err(format!("axis {axis} is out of range for an operand of {} axes", shape.len()));
+    }
     let whole = |d: &Dim| SliceAxis { start: Dim::from(0), step: 1, len: d.clone() };
     let mut axes: Vec<SliceAxis> = shape.iter().map(whole).collect();
     axes[axis] = SliceAxis { start, step: 1, len };
@@ -390,8 +396,11 @@ pub fn range(cx: &mut Cx) -> Results {
         let number = |i| cx.constant(i, "a bound of the range").map(|t| t.to_f64s().first().copied().unwrap_or(0.0));
         let (start, limit, delta) = (number(0)?, number(1)?, number(2)?);
         let n = ((limit - start) / delta).ceil().max(0.0);
-        if n.is_nan() || n > 1e8 {
+        if n.is_nan() || n > 1e7 {
             return Err(format!("a range from {start} to {limit} by {delta}"));
+        }
+        if !cx.im.spend(n as usize * 8) {
+            return Err(super::model::TOO_MUCH.into());
         }
         let values: Vec<f64> = (0..n as usize).map(|i| start + i as f64 * delta).collect();
         let id = cx.value(Tensor::from_f64s(dtype, vec![values.len()], &values));
@@ -448,7 +457,7 @@ pub fn eye_like(cx: &mut Cx) -> Results {
     let x = cx.input(0)?;
     let ty = cx.ty(x);
     let [rows, cols] = ty.shape.as_slice() else { return Err("its operand is no matrix".into()) };
-    let dtype = if cx.has("dtype") { super::tensor::dtype(cx.int("dtype", 1) as i32)? } else { ty.dtype };
+    let dtype = if cx.has("dtype") { super::tensor::dtype_of(cx.int("dtype", 1))? } else { ty.dtype };
     let numbers = |len: &Dim| Range {
         start: Dim::from(0),
         delta: Dim::from(1),

@@ -109,6 +109,10 @@ pub fn scan(cx: &mut Cx) -> Results {
     }
     let in_axes =
         in_axes.iter().zip(&scanned).map(|(&axis, &id)| cx.axis(axis, cx.rank(id))).collect::<Result<Vec<_>, _>>()?;
+    let lens: Vec<Dim> = scanned.iter().zip(&in_axes).map(|(&id, &axis)| cx.ty(id).shape[axis].clone()).collect();
+    if lens.windows(2).any(|pair| pair[0] != pair[1]) {
+        return Err(format!("what it scans differs in length: {lens:?}"));
+    }
     let (state, outputs) = run_scan(cx, state, &scanned, &in_axes, &in_back)?;
     if outputs.is_empty() && n_outputs > 0 {
         return Ok(vec![Entry::Poison; cx.node.output.len()]);
@@ -123,6 +127,11 @@ pub fn scan(cx: &mut Cx) -> Results {
         results.push(Entry::Value(stack(cx, &ids, axis)?));
     }
     Ok(results)
+}
+
+fn shapes_match(cx: &Cx, ids: &[ValueId]) -> bool {
+    let lens: Vec<Option<Dim>> = ids.iter().map(|&id| cx.ty(id).shape.first().cloned()).collect();
+    lens.iter().all(|len| len.is_some() && *len == lens[0])
 }
 
 /// The states after a scan, and what each trip put out, an entry an output.
@@ -152,6 +161,9 @@ fn run_scan(
             shape.remove(axis);
             given.push(Entry::Value(cx.reshape(element, shape)?));
         }
+        if body.input.len() != given.len() || body.output.len() < n_states {
+            return Err("its body's inputs and outputs do not match its operands".into());
+        }
         let names = body.input.iter().map(|input| input.name.clone());
         let mut results = cx.im.subgraph(body, names.zip(given).collect())?;
         if results.iter().any(|entry| matches!(entry, Entry::Poison)) {
@@ -173,7 +185,8 @@ fn scan8(cx: &mut Cx, n_scans: usize) -> Results {
             "sequence lengths in Scan of opset 8 are not supported\nhelp: convert the model to opset 9 or later".into(),
         );
     }
-    let n_states = (cx.inputs.len() - 1).checked_sub(n_scans).ok_or("it scans more operands than it has")?;
+    let n_states =
+        cx.inputs.len().saturating_sub(1).checked_sub(n_scans).ok_or("it scans more operands than it has")?;
     let operands = (1..cx.inputs.len()).map(|i| cx.input(i)).collect::<Result<Vec<_>, _>>()?;
     let first = *operands.first().ok_or("it has no operands")?;
     let batch = cx.ty(first).shape.first().and_then(Dim::as_const).ok_or("its batch is not fixed")?;
@@ -186,8 +199,11 @@ fn scan8(cx: &mut Cx, n_scans: usize) -> Results {
         let mut rows = Vec::new();
         for &id in &operands {
             let row = super::array::part(cx, id, 0, Dim::from(b), Dim::from(1))?;
-            let shape = cx.ty(row).shape[1..].to_vec();
+            let shape = cx.ty(row).shape.get(1..).unwrap_or_default().to_vec();
             rows.push(cx.reshape(row, shape)?);
+        }
+        if !shapes_match(cx, &rows[n_states..]) {
+            return Err("what it scans differs in length".into());
         }
         let state = rows[..n_states].iter().map(|&id| Entry::Value(id)).collect();
         let (state, outputs) = run_scan(cx, state, &rows[n_states..], &vec![0; n_scans], &back)?;
@@ -289,11 +305,14 @@ fn split_to_sequence(cx: &mut Cx) -> Results {
     let shape = cx.ty(x).shape;
     let axis = cx.axis(cx.int("axis", 0), shape.len())?;
     let size = shape[axis].as_const().ok_or_else(|| format!("axis {axis} has the free size {}", shape[axis]))?;
+    if size > MAX_TRIPS {
+        return Err(format!("a sequence of up to {size} is too long; {MAX_TRIPS} is the most"));
+    }
     let (lens, keep) = match cx.opt(1)? {
-        None => (vec![1; size.clamp(0, MAX_TRIPS) as usize], cx.flag("keepdims", true)),
+        None => (vec![1; size.max(0) as usize], cx.flag("keepdims", true)),
         Some(id) if cx.rank(id) == 0 => {
             let each = cx.numbers(1, "the split")?.first().copied().filter(|&n| n > 0).ok_or("a split of zero")?;
-            let mut lens = vec![each; (size / each).min(MAX_TRIPS) as usize];
+            let mut lens = vec![each; (size / each) as usize];
             if size % each > 0 {
                 lens.push(size % each);
             }
@@ -301,6 +320,9 @@ fn split_to_sequence(cx: &mut Cx) -> Results {
         }
         Some(_) => (cx.numbers(1, "the split")?, true),
     };
+    if lens.iter().any(|&len| len < 0) || lens.iter().fold(0i64, |sum, &len| sum.saturating_add(len)) != size {
+        return Err(format!("its parts {lens:?} do not add up to the {size} of axis {axis}"));
+    }
     let mut start = 0;
     let mut entries = Vec::new();
     for len in lens {

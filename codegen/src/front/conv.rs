@@ -44,7 +44,7 @@ pub fn window(cx: &Cx, x: ValueId, kernel: Vec<usize>) -> Result<Window, String>
                 let total = match (spatial[i].as_usize(), stride[i]) {
                     // With a stride of one the padding does not depend on the size.
                     (_, 1) => reach - 1,
-                    (Some(size), stride) => ((size.div_ceil(stride) - 1) * stride + reach).saturating_sub(size),
+                    (Some(size), stride) => (size.div_ceil(stride).saturating_sub(1) * stride + reach).saturating_sub(size),
                     (None, _) => {
                         return Err(format!("auto_pad {mode} with a stride needs fixed sizes, and axis {} is {}\nhelp: fix it with dim, or export with explicit pads", i + 2, spatial[i]));
                     }
@@ -59,14 +59,14 @@ pub fn window(cx: &Cx, x: ValueId, kernel: Vec<usize>) -> Result<Window, String>
 }
 
 /// The spatial sizes of the weights, which must agree with the attribute if that is given.
-fn kernel(cx: &Cx, w: ValueId, x: ValueId) -> Result<Vec<usize>, String> {
+pub fn kernel(cx: &Cx, w: ValueId, x: ValueId) -> Result<Vec<usize>, String> {
     let (w, x) = (cx.ty(w), cx.ty(x));
     if w.rank() != x.rank() || x.rank() < 3 {
         return Err(format!("its operand {x} and weights {w} do not fit; both need 3 axes at least"));
     }
     let sizes: Option<Vec<usize>> = w.shape[2..].iter().map(Dim::as_usize).collect();
     let sizes = sizes
-        .filter(|sizes| sizes.iter().all(|&s| s > 0))
+        .filter(|sizes| sizes.iter().all(|&s| s > 0 && s < 1 << 24))
         .ok_or_else(|| format!("its weights {w} have no fixed window"))?;
     if let Some(given) = cx.int_list("kernel_shape")
         && given.iter().map(|&v| v as usize).ne(sizes.iter().copied())
@@ -76,7 +76,8 @@ fn kernel(cx: &Cx, w: ValueId, x: ValueId) -> Result<Vec<usize>, String> {
     Ok(sizes)
 }
 
-fn groups(cx: &Cx) -> Result<usize, String> {
+/// How many groups of channels do not mix.
+pub fn groups(cx: &Cx) -> Result<usize, String> {
     let group = cx.int("group", 1);
     usize::try_from(group).ok().filter(|&g| g > 0).ok_or_else(|| format!("a group of {group}"))
 }
@@ -112,6 +113,7 @@ pub fn conv_transpose(cx: &mut Cx) -> Results {
     let full = |i: usize| -> Result<i64, String> {
         let size = spatial[i]
             .as_const()
+            .filter(|&size| size < 1 << 32)
             .ok_or_else(|| format!("its output's shape is given while axis {} is {}", i + 2, spatial[i]))?;
         Ok((size - 1) * stride[i] as i64 + ((kernel[i] - 1) * dilation[i] + 1) as i64 + extra[i] as i64)
     };
@@ -121,8 +123,8 @@ pub fn conv_transpose(cx: &mut Cx) -> Results {
     };
     let pads = if let Some(shape) = cx.int_list("output_shape") {
         let shape = if shape.len() == n + 2 { &shape[2..] } else { &shape[..] };
-        if shape.len() != n {
-            return Err(format!("its output_shape names {} axes, not {n}", shape.len()));
+        if shape.len() != n || shape.iter().any(|size| !(0..1 << 32).contains(size)) {
+            return Err(format!("its output_shape {shape:?} does not name {n} sizes"));
         }
         (0..n).map(|i| Ok(split(full(i)? - shape[i]))).collect::<Result<Vec<_>, String>>()?
     } else if auto.starts_with("SAME") {
@@ -132,6 +134,9 @@ pub fn conv_transpose(cx: &mut Cx) -> Results {
         let pads = cx.int_list("pads").unwrap_or_else(|| vec![0; 2 * n]);
         if pads.len() != 2 * n {
             return Err(format!("its pads are {} numbers, not {}", pads.len(), 2 * n));
+        }
+        if let Some(pad) = pads.iter().find(|pad| !(-(1 << 24)..1 << 24).contains(*pad)) {
+            return Err(format!("a padding of {pad}"));
         }
         (0..n).map(|i| (pads[i], pads[n + i])).collect()
     };

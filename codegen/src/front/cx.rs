@@ -1,6 +1,6 @@
 //! What an operator's function sees of its node, and how it adds to the graph.
 
-use super::model::{Importer, node_name};
+use super::model::{Importer, TOO_MUCH, node_name};
 use super::onnx::{AttributeProto, GraphProto, NodeProto};
 use super::tensor;
 use crate::ir::{DType, Dim, Shape, Tensor, Type, ValueId};
@@ -13,6 +13,8 @@ use std::cell::RefCell;
 
 /// Constants larger than this are not computed at build time unless their operands are larger still.
 const FOLD_LIMIT: usize = 1 << 24;
+/// Products that take longer than this many multiplications are left for run time.
+const FOLD_MACS: i64 = 1 << 28;
 
 /// What a name of the model stands for.
 #[derive(Clone, Debug)]
@@ -213,22 +215,37 @@ impl<'i, 'a> Cx<'i, 'a> {
     /// Adds a node, or its results as constants if all its operands are.
     pub fn add_all(&mut self, op: impl Into<Op>, inputs: &[ValueId]) -> Result<Vec<ValueId>, String> {
         let op = op.into();
-        let tensors: Option<Vec<&Tensor>> = inputs.iter().map(|&id| self.im.graph.tensor(id)).collect();
-        if let Some(tensors) = tensors
-            && (!inputs.is_empty() || is_fixed(&op))
-        {
-            let types: Vec<Type> = tensors.iter().map(|t| t.ty()).collect();
-            let outputs = op.infer(&types.iter().collect::<Vec<_>>())?;
-            let operands: usize = tensors.iter().map(|t| t.len()).sum();
-            let len = |ty: &Type| {
-                ty.dims().map_or(usize::MAX, |dims| dims.iter().fold(1, |n: usize, &d| n.saturating_mul(d)))
-            };
-            if outputs.iter().all(|ty| len(ty) <= FOLD_LIMIT.max(operands)) {
-                let results = op.eval(&tensors)?;
+        let tensors: Option<Vec<Tensor>> = inputs.iter().map(|&id| self.im.graph.tensor(id).cloned()).collect();
+        if let Some(tensors) = tensors {
+            let tensors: Vec<&Tensor> = tensors.iter().collect();
+            if let Some(results) = self.folded(&op, &tensors)? {
                 return Ok(results.into_iter().map(|t| self.im.graph.add_const(&self.name, t)).collect());
             }
         }
         self.im.graph.add_node(&self.name, op, inputs)
+    }
+
+    /// The results of an operation on constants, unless they are too large or too costly to compute now.
+    fn folded(&mut self, op: &Op, tensors: &[&Tensor]) -> Result<Option<Vec<Tensor>>, String> {
+        let types: Vec<Type> = tensors.iter().map(|t| t.ty()).collect();
+        let types: Vec<&Type> = types.iter().collect();
+        let outputs = op.infer(&types)?;
+        let lens: Option<Vec<usize>> = outputs.iter().map(len).collect();
+        let Some(lens) = lens else { return Ok(None) };
+        let operands: usize = tensors.iter().map(|t| t.len()).sum();
+        let macs = op.macs(&types, &outputs.iter().collect::<Vec<_>>()).as_const();
+        if lens.iter().any(|&len| len > FOLD_LIMIT.max(operands)) || macs.is_none_or(|macs| macs > FOLD_MACS) {
+            return Ok(None);
+        }
+        // Without operands an op may still depend on symbols.
+        let results = match op.eval(tensors) {
+            Err(_) if tensors.is_empty() => return Ok(None),
+            results => results?,
+        };
+        match self.im.spend(results.iter().map(|t| t.bytes().len()).sum()) {
+            true => Ok(Some(results)),
+            false => Err(TOO_MUCH.into()),
+        }
     }
 
     /// Adds a node with one result.
@@ -344,8 +361,10 @@ fn kind_name(kind: i32) -> &'static str {
     }
 }
 
-fn is_fixed(op: &Op) -> bool {
-    op.infer(&[]).is_ok_and(|types| types.iter().all(|ty| ty.dims().is_some())) && op.eval(&[]).is_ok()
+/// The number of elements, if it is fixed.
+fn len(ty: &Type) -> Option<usize> {
+    // Sizes of zero do not count: strides are products of the others.
+    ty.dims()?.iter().filter(|&&size| size > 0).try_fold(1usize, |len, &size| len.checked_mul(size))
 }
 
 /// One result.

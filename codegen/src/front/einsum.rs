@@ -153,7 +153,7 @@ fn diagonal(
 ) -> Result<(ValueId, Vec<Label>), String> {
     use crate::ops::slice::{Slice, SliceAxis};
     let shape = cx.ty(id).shape;
-    let size = shape[first].as_usize().filter(|_| shape[first] == shape[second]);
+    let size = shape[first].as_usize().filter(|&size| shape[first] == shape[second] && size < 1 << 20);
     let size =
         size.ok_or_else(|| format!("it takes the diagonal of axes of {} and {}", shape[first], shape[second]))?;
     let others: Vec<usize> = (0..labels.len()).filter(|&axis| axis != first && axis != second).collect();

@@ -352,7 +352,8 @@ fn softplus(map: &mut Map, x: usize, dtype: DType) -> usize {
     map.binary(Binary::Add, positive, log)
 }
 
-fn gelu(map: &mut Map, x: usize, dtype: DType, approximate: bool) -> usize {
+/// `x` times the chance that a normal variable is less; by tanh if `approximate`.
+pub fn gelu(map: &mut Map, x: usize, dtype: DType, approximate: bool) -> usize {
     let (half, one) = (map.number(0.5, dtype), map.number(1.0, dtype));
     let inner = if approximate {
         let (c, k) = (map.number(0.044715, dtype), map.number((2.0 / std::f64::consts::PI).sqrt(), dtype));
@@ -423,7 +424,7 @@ pub fn cast(cx: &mut Cx) -> Results {
     let x = cx.input(0)?;
     let dtype = match cx.node.op_type.as_str() {
         "CastLike" => cx.ty(cx.input(1)?).dtype,
-        _ => tensor::dtype(cx.int("to", 0) as i32)?,
+        _ => tensor::dtype_of(cx.int("to", 0))?,
     };
     one(cx.cast(x, dtype)?)
 }

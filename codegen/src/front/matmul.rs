@@ -59,3 +59,43 @@ pub fn gemm(cx: &mut Cx) -> Results {
     }
     one(result)
 }
+
+/// Det of small matrices, by their minors.
+pub fn det(cx: &mut Cx) -> Results {
+    let x = cx.input(0)?;
+    let shape = cx.ty(x).shape;
+    let square = shape.len() >= 2 && shape[shape.len() - 1] == shape[shape.len() - 2];
+    let n = shape.last().filter(|_| square).and_then(Dim::as_usize).filter(|n| (1..=4).contains(n));
+    let n = n.ok_or_else(|| format!("the determinant of {}; square matrices of up to 4 rows work", cx.ty(x)))?;
+    let lead = shape[..shape.len() - 2].to_vec();
+    let flat = cx.reshape(x, vec![Dim::product(&lead), Dim::from(n * n)])?;
+    let cells = (0..n * n)
+        .map(|i| {
+            let cell = super::array::part(cx, flat, 1, Dim::from(i), Dim::from(1))?;
+            cx.reshape(cell, lead.clone())
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut map = Map::of(&vec![cx.ty(x).dtype; n * n]);
+    let result = minor(&mut map, n, 0, &(0..n).collect::<Vec<_>>());
+    one(cx.add(map.finish(result), &cells)?)
+}
+
+/// The determinant of the rows from `row` on and of `columns`, as many.
+fn minor(map: &mut Map, n: usize, row: usize, columns: &[usize]) -> usize {
+    let mut sum = None;
+    for (i, &column) in columns.iter().enumerate() {
+        let cell = row * n + column;
+        let rest: Vec<usize> = columns.iter().copied().filter(|&c| c != column).collect();
+        let product = if rest.is_empty() {
+            cell
+        } else {
+            let rest = minor(map, n, row + 1, &rest);
+            map.binary(Binary::Mul, cell, rest)
+        };
+        sum = Some(match sum {
+            None => product,
+            Some(sum) => map.binary(if i % 2 == 0 { Binary::Add } else { Binary::Sub }, sum, product),
+        });
+    }
+    sum.unwrap_or(0)
+}

@@ -7,21 +7,32 @@ mod cx;
 mod model;
 mod onnx;
 mod registry;
+mod summary;
 mod tensor;
+
+#[cfg(test)]
+mod build;
 
 mod array;
 mod attention;
+mod contrib;
 mod control;
 mod conv;
 mod einsum;
 mod elementwise;
 mod gather;
+mod loss;
 mod matmul;
 mod norm;
+mod place;
 mod pool;
+mod quantize;
 mod recurrent;
 mod reduce;
 mod resize;
+mod sample;
+mod signal;
 
-pub use model::{DimChoice, Imported, Source, Summary, import, summary};
+pub use model::{DimChoice, Imported, Source, import};
+pub use summary::{Summary, summary};
 pub use tensor::tensor_from_proto;

@@ -1,7 +1,8 @@
 //! The model as a whole: inputs, scopes, the walk over nodes.
 
 use super::cx::{Cx, Entry};
-use super::onnx::{FunctionProto, GraphProto, ModelProto, NodeProto, ValueInfoProto};
+use super::onnx::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, ValueInfoProto};
+use super::summary::count_ops;
 use super::{registry, tensor};
 use crate::diag::Diagnostics;
 use crate::ir::{Bounds, DType, Dim, Graph, Tensor, Type, ValueId};
@@ -15,6 +16,16 @@ const NEWEST_OPSET: i64 = 24;
 const MAX_DEPTH: usize = 48;
 /// Nodes after unrolling; more would not compile in any reasonable time.
 const MAX_NODES: usize = 100_000;
+/// Nodes visited, those that fold away included: nested loops and functions multiply.
+const MAX_VISITS: usize = 1_000_000;
+/// Axes of an input; more exist in no model.
+const MAX_RANK: usize = 64;
+/// Elements of an input.
+const MAX_LEN: i64 = 1 << 40;
+/// What is said when they are used up.
+pub const TOO_MUCH: &str = "the constants computed from the model are many times larger than its file";
+/// Bytes of constants that may be made, beside some multiple of the file: a few bytes of a hostile file can ask for any amount.
+const SPARE_BYTES: usize = 1 << 26;
 
 /// Reads external data: file name within the model's folder, first byte, number of bytes (to the end if `None`).
 pub type ReadExternal<'a> = dyn Fn(&str, u64, Option<u64>) -> Result<Vec<u8>, String> + 'a;
@@ -60,49 +71,9 @@ pub struct Importer<'a> {
     /// What keeps control flow from being decided, for messages.
     pub inputs: Vec<String>,
     depth: usize,
-}
-
-/// What a model file says of itself, whether kiln supports it or not.
-#[derive(Clone, Debug)]
-pub struct Summary {
-    /// Name, and type as the file states it.
-    pub inputs: Vec<(String, String)>,
-    /// Name, and type as the file states it.
-    pub outputs: Vec<(String, String)>,
-    /// How often each operator occurs, subgraphs included.
-    pub ops: BTreeMap<String, usize>,
-    /// Version of each operator domain.
-    pub opsets: BTreeMap<String, i64>,
-}
-
-/// Reads what a model file says of itself.
-///
-/// # Errors
-/// If the bytes are no ONNX model.
-pub fn summary(bytes: &[u8]) -> Result<Summary, String> {
-    let model = ModelProto::decode(bytes).map_err(|e| format!("not an ONNX model: {e}"))?;
-    let graph = model.graph.unwrap_or_default();
-    let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
-    let port = |value: &ValueInfoProto| (value.name.clone(), type_text(value));
-    let inputs = graph.input.iter().filter(|v| !constants.contains(v.name.as_str())).map(port).collect();
-    let outputs = graph.output.iter().map(port).collect();
-    let mut ops = BTreeMap::new();
-    count_ops(&graph, &mut ops, 0);
-    let opsets = model.opset_import.iter().map(|o| (o.domain.clone(), o.version)).collect();
-    Ok(Summary { inputs, outputs, ops, opsets })
-}
-
-fn type_text(value: &ValueInfoProto) -> String {
-    let Some(tensor) = value.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()) else { return "not a tensor".into() };
-    let dtype =
-        tensor::dtype(tensor.elem_type).map_or_else(|_| format!("type {}", tensor.elem_type), |d| d.to_string());
-    let Some(shape) = &tensor.shape else { return format!("{dtype}, of unknown shape") };
-    let size = |(axis, dim): (usize, &super::onnx::DimensionProto)| match (dim.dim_value, &dim.dim_param) {
-        (Some(value), _) if value >= 0 => value.to_string(),
-        (_, Some(symbol)) if !symbol.is_empty() && symbol != "?" => symbol.clone(),
-        _ => format!("{}:{axis}", value.name),
-    };
-    format!("{dtype} [{}]", shape.dim.iter().enumerate().map(size).collect::<Vec<_>>().join(", "))
+    visits: usize,
+    /// Bytes of constants that may still be made.
+    spare: usize,
 }
 
 /// Reads a model.
@@ -141,6 +112,8 @@ pub fn import(source: &Source, name: &str, options: &Options) -> Result<Imported
         diagnostics: Diagnostics { file: source.name.to_string(), list: Vec::new() },
         inputs: Vec::new(),
         depth: 0,
+        visits: 0,
+        spare: source.bytes.len().saturating_mul(8).saturating_add(SPARE_BYTES),
     };
     let pinned = importer.inputs(graph, options)?;
     importer.initializers(graph);
@@ -174,15 +147,6 @@ pub fn import(source: &Source, name: &str, options: &Options) -> Result<Imported
     let mut ops = BTreeMap::new();
     count_ops(graph, &mut ops, 0);
     Ok(Imported { graph: importer.graph, ops, pinned })
-}
-
-fn count_ops(graph: &GraphProto, ops: &mut BTreeMap<String, usize>, depth: usize) {
-    for node in &graph.node {
-        *ops.entry(node.op_type.clone()).or_insert(0) += 1;
-        if depth < MAX_DEPTH {
-            node.attribute.iter().filter_map(|a| a.g.as_ref()).for_each(|g| count_ops(g, ops, depth + 1));
-        }
-    }
 }
 
 /// The default domain has two spellings.
@@ -264,6 +228,9 @@ impl<'a> Importer<'a> {
         let dtype = tensor::dtype(tensor.elem_type)?;
         let Some(shape) = &tensor.shape else { return Err("its number of axes is unknown".into()) };
         let mut sizes = Vec::new();
+        if shape.dim.len() > MAX_RANK {
+            return Err(format!("it has {} axes; {MAX_RANK} are the most", shape.dim.len()));
+        }
         for (axis, dim) in shape.dim.iter().enumerate() {
             if let Some(value) = dim.dim_value.filter(|&value| value >= 0) {
                 sizes.push(Dim::from(value));
@@ -283,12 +250,21 @@ impl<'a> Importer<'a> {
                 None => Dim::symbol(&symbol_name(&key)),
             });
         }
+        // Sizes of zero do not count: strides are products of the others.
+        let known = sizes.iter().filter_map(Dim::as_const).filter(|&size| size > 0);
+        if known.fold(1i64, i64::saturating_mul) > MAX_LEN {
+            return Err(format!("its shape {sizes:?} is larger than any memory"));
+        }
         Ok(Type { dtype, shape: sizes })
     }
 
     fn initializers(&mut self, graph: &GraphProto) {
         for proto in &graph.initializer {
             let entry = match tensor::tensor(proto, self.source) {
+                Ok(tensor) if self.depth > 0 && !self.spend(tensor.bytes().len()) => {
+                    self.diagnostics.error(None, "", &format!("initializer {:?}: {TOO_MUCH}", proto.name));
+                    Entry::Poison
+                }
                 Ok(tensor) => Entry::Value(self.graph.add_const(&proto.name, tensor)),
                 Err(message) => {
                     self.diagnostics.error(None, "", &format!("initializer {:?}: {message}", proto.name));
@@ -319,8 +295,15 @@ impl<'a> Importer<'a> {
         let mut writers: HashMap<&str, usize> = HashMap::new();
         for (at, node) in nodes.iter().enumerate() {
             for output in node.output.iter().filter(|output| !output.is_empty()) {
-                if writers.insert(output, at).is_some() {
-                    let message = format!("it writes {output:?}, which another node writes too");
+                let twice = match writers.insert(output, at) {
+                    Some(_) => Some("another node writes too"),
+                    None if self.scopes.last().is_some_and(|scope| scope.contains_key(output)) => {
+                        Some("is an input or a constant")
+                    }
+                    None => None,
+                };
+                if let Some(twice) = twice {
+                    let message = format!("it writes {output:?}, which {twice}");
                     self.diagnostics.error(Some(node_name(node)), &node.op_type, &message);
                 }
             }
@@ -388,8 +371,14 @@ impl<'a> Importer<'a> {
                 }
             }
         }
-        if self.graph.nodes().len() > MAX_NODES {
-            return self.fail(node, &format!("more than {MAX_NODES} nodes after unrolling"));
+        self.visits = self.visits.saturating_add(1);
+        if self.visits > MAX_VISITS || self.graph.nodes().len() > MAX_NODES {
+            // Said once; everything after it is skipped.
+            if self.visits != usize::MAX {
+                self.visits = usize::MAX;
+                return self.fail(node, &format!("the model has more than {MAX_NODES} nodes after unrolling"));
+            }
+            return self.poison(node);
         }
         if self.depth > MAX_DEPTH {
             return self.fail(node, &format!("subgraphs and functions nest deeper than {MAX_DEPTH}"));
@@ -431,25 +420,20 @@ impl<'a> Importer<'a> {
         node: &NodeProto,
         inputs: Vec<Entry>,
     ) -> Result<Vec<Entry>, String> {
-        let attributes = |node: &NodeProto, call: &NodeProto| {
-            let mut node = node.clone();
-            node.attribute.retain_mut(|attribute| {
-                if attribute.ref_attr_name.is_empty() {
-                    return true;
-                }
-                let given = call.attribute.iter().find(|a| a.name == attribute.ref_attr_name);
-                let default = function.attribute_proto.iter().find(|a| a.name == attribute.ref_attr_name);
-                let Some(value) = given.or(default) else { return false };
-                *attribute = super::onnx::AttributeProto { name: attribute.name.clone(), ..value.clone() };
-                true
-            });
-            node
-        };
-        let nodes: Vec<NodeProto> = function.node.iter().map(|inner| attributes(inner, node)).collect();
+        if inputs.len() > function.input.len() {
+            return Err(format!("it has {} operands and its function takes {}", inputs.len(), function.input.len()));
+        }
+        let mut nodes = function.node.clone();
+        nodes.iter_mut().for_each(|inner| bind_attributes(inner, function, node, 0));
         let opsets = function.opset_import.iter().map(|o| (domain(&o.domain).to_string(), o.version)).collect();
+        // What was left out is absent, and nothing of the caller's is seen.
+        let given = inputs.into_iter().chain(std::iter::repeat(Entry::Absent));
+        let given: Vec<(String, Entry)> = function.input.iter().cloned().zip(given).collect();
+        let outer = std::mem::take(&mut self.scopes);
         self.opsets.push(opsets);
-        let entries = self.scoped(function.input.iter().cloned().zip(inputs), &nodes, &[], &function.output);
+        let entries = self.scoped(given.into_iter(), &nodes, &[], &function.output);
         self.opsets.pop();
+        self.scopes = outer;
         entries
     }
 
@@ -515,6 +499,13 @@ impl<'a> Importer<'a> {
         self.opsets.iter().rev().find_map(|opsets| opsets.get(domain)).copied().unwrap_or(1)
     }
 
+    /// Takes `bytes` from what constants may still be made; false if there are no more.
+    pub fn spend(&mut self, bytes: usize) -> bool {
+        let left = self.spare.checked_sub(bytes);
+        self.spare = left.unwrap_or(self.spare);
+        left.is_some()
+    }
+
     /// The integers a value holds, if they are known: a constant, or sizes.
     pub fn ints(&self, id: ValueId) -> Option<Vec<Dim>> {
         if let Some(tensor) = self.graph.tensor(id) {
@@ -523,10 +514,33 @@ impl<'a> Importer<'a> {
                 && (tensor.dtype().is_int() || tensor.dtype() == DType::Bool);
             return small.then(|| tensor.to_i64s().into_iter().map(Dim::from).collect());
         }
+        // Of nothing, everything is known.
+        let ty = self.graph.ty(id);
+        if ty.rank() == 1 && ty.shape[0].is(0) && ty.dtype.is_int() {
+            return Some(Vec::new());
+        }
         match self.graph.producer(id)?.0.op {
             crate::ops::Op::Sizes(ref sizes) => Some(sizes.dims.clone()),
             _ => None,
         }
+    }
+}
+
+/// Gives the attributes of a function's node, and of the subgraphs in it, that refer to the call's their values.
+fn bind_attributes(node: &mut NodeProto, function: &FunctionProto, call: &NodeProto, depth: usize) {
+    node.attribute.retain_mut(|attribute| {
+        if attribute.ref_attr_name.is_empty() {
+            return true;
+        }
+        let given = call.attribute.iter().find(|a| a.name == attribute.ref_attr_name);
+        let default = function.attribute_proto.iter().find(|a| a.name == attribute.ref_attr_name);
+        let Some(value) = given.or(default) else { return false };
+        *attribute = AttributeProto { name: attribute.name.clone(), ..value.clone() };
+        true
+    });
+    if depth < MAX_DEPTH {
+        let graphs = node.attribute.iter_mut().filter_map(|attribute| attribute.g.as_mut());
+        graphs.flat_map(|graph| &mut graph.node).for_each(|inner| bind_attributes(inner, function, call, depth + 1));
     }
 }
 
@@ -551,13 +565,114 @@ fn pin(values: &[f64], ty: &Type) -> Result<Tensor, String> {
     let Some(shape) = ty.dims() else {
         return Err(format!("its shape {ty} is not fixed\nhelp: give its sizes with dim"));
     };
-    let len: usize = shape.iter().product();
+    let len = shape.iter().try_fold(1usize, |len, &size| len.checked_mul(size)).unwrap_or(usize::MAX);
     let values = match values {
-        [value] => vec![*value; len.min(1 << 20)],
+        [value] if len <= 1 << 24 => vec![*value; len],
         values => values.to_vec(),
     };
     if values.len() != len {
         return Err(format!("{} values were given for {ty}", values.len()));
     }
     Ok(Tensor::from_f64s(ty.dtype, shape, &values))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::build::*;
+    use super::*;
+
+    fn refusal(model: &ModelProto) -> String {
+        imported(model).err().map_or_else(String::new, |e| e.to_string())
+    }
+
+    fn ones(n: usize) -> Tensor {
+        Tensor::from_f64s(DType::F32, vec![n], &vec![1.0; n])
+    }
+
+    #[test]
+    fn functions_do_not_see_their_callers_names() {
+        // The second operand of Clip is left out by the call; the caller has a value of that name.
+        let clip = function("Low", &["x", "low"], &["y"], vec![node("Clip", &["x", "low"], &["y"], vec![])]);
+        let constants = vec![constant("x", &ones(2)), constant("low", &Tensor::from_f64s(DType::F32, vec![], &[5.0]))];
+        let graph = graph(&[], &["z"], constants, vec![call("Low", &["x"], &["z"], vec![])]);
+        let imported = imported(&model(graph, vec![clip])).unwrap();
+        assert_eq!(imported.graph.tensor(imported.graph.outputs[0].1).unwrap().to_f64s(), [1.0, 1.0]);
+
+        let stray = function("Stray", &["x"], &["y"], vec![node("Add", &["x", "low"], &["y"], vec![])]);
+        let constants = vec![constant("x", &ones(2)), constant("low", &ones(2))];
+        let graph = super::super::build::graph(&[], &["z"], constants, vec![call("Stray", &["x"], &["z"], vec![])]);
+        assert!(refusal(&model(graph, vec![stray])).contains("nothing before it writes"));
+    }
+
+    #[test]
+    fn attributes_of_a_call_reach_into_subgraphs() {
+        let mut axis = int("axis", 0);
+        axis.ref_attr_name = "which".into();
+        let inner = graph(&[], &["r"], vec![], vec![node("Softmax", &["x"], &["r"], vec![axis])]);
+        let other = graph(&[], &["s"], vec![], vec![node("Identity", &["x"], &["s"], vec![])]);
+        let choice = vec![subgraph("then_branch", inner), subgraph("else_branch", other)];
+        let body = function("F", &["x", "c"], &["y"], vec![node("If", &["c"], &["y"], choice)]);
+        let x = Tensor::from_f64s(DType::F32, vec![2, 1], &[3.0, 3.0]);
+        let constants = vec![constant("x", &x), constant("c", &Tensor::from_i64s(DType::Bool, vec![], &[1]))];
+        let graph = graph(&[], &["z"], constants, vec![call("F", &["x", "c"], &["z"], vec![int("which", 0)])]);
+        let imported = imported(&model(graph, vec![body])).unwrap();
+        assert_eq!(imported.graph.tensor(imported.graph.outputs[0].1).unwrap().to_f64s(), [0.5, 0.5]);
+    }
+
+    #[test]
+    fn functions_that_multiply_are_refused_once() {
+        let double = |i: usize| {
+            let (name, next) = (format!("F{i}"), format!("F{}", i + 1));
+            let calls = match i {
+                40 => vec![node("Neg", &["x"], &["y"], vec![])],
+                _ => vec![call(&next, &["x"], &["h"], vec![]), call(&next, &["h"], &["y"], vec![])],
+            };
+            function(&name, &["x"], &["y"], calls)
+        };
+        let graph = graph(&[], &["z"], vec![constant("x", &ones(1))], vec![call("F0", &["x"], &["z"], vec![])]);
+        let refused = imported(&model(graph, (0..=40).map(double).collect())).err().unwrap();
+        assert_eq!(refused.list.len(), 1, "{refused}");
+        assert!(refused.to_string().contains("after unrolling"));
+    }
+
+    #[test]
+    fn constants_made_from_little_are_limited() {
+        // Each of many nodes asks for sixty-four megabytes.
+        let shape = constant("s", &Tensor::ints(&[1 << 12, 1 << 12]));
+        let one = constant("x", &ones(1));
+        let wide = |i: usize| node("Expand", &["x", "s"], &[&format!("w{i}")], vec![]);
+        let names: Vec<String> = (0..100).map(|i| format!("w{i}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let message = refusal(&model(graph(&[], &names, vec![one, shape], (0..100).map(wide).collect()), vec![]));
+        assert!(message.contains(TOO_MUCH), "{message}");
+    }
+
+    #[test]
+    fn what_is_given_is_not_written_again() {
+        let nodes = vec![node("Neg", &["x"], &["x"], vec![])];
+        let message = refusal(&model(graph(&[], &["x"], vec![constant("x", &ones(1))], nodes), vec![]));
+        assert!(message.contains("is an input or a constant"), "{message}");
+    }
+
+    #[test]
+    fn every_node_at_fault_is_reported_and_no_other() {
+        let nodes = vec![
+            node("Nonsense", &["x"], &["a"], vec![]),
+            node("Neg", &["a"], &["b"], vec![]),
+            node("Folly", &["x"], &["c"], vec![]),
+            node("Unused", &["x"], &["d"], vec![]),
+        ];
+        let graph = graph(&[], &["b", "c"], vec![constant("x", &ones(1))], nodes);
+        let refused = imported(&model(graph, vec![])).err().unwrap();
+        let ops: Vec<&str> = refused.list.iter().map(|d| d.op.as_str()).collect();
+        assert_eq!(ops, ["Nonsense", "Folly"]);
+    }
+
+    #[test]
+    fn an_operand_without_elements_is_known() {
+        let mut main = graph(&[], &["y"], vec![], vec![node("ReduceSum", &["x", "axes"], &["y"], vec![])]);
+        main.input = vec![port("x", DType::F32, &[2, 3]), port("axes", DType::I64, &[0])];
+        let imported = imported(&model(main, vec![])).unwrap();
+        assert_eq!(imported.graph.ty(imported.graph.outputs[0].1).dims(), Some(vec![1, 1]));
+    }
 }

@@ -112,7 +112,7 @@ pub fn layer_norm(
 }
 
 /// Mean, and one over the deviation.
-fn statistics(cx: &mut Cx, x: ValueId, axis: usize, epsilon: f64, rms: bool) -> Result<(ValueId, ValueId), String> {
+pub fn statistics(cx: &mut Cx, x: ValueId, axis: usize, epsilon: f64, rms: bool) -> Result<(ValueId, ValueId), String> {
     let (rank, dtype) = (cx.rank(x), cx.ty(x).dtype);
     let mean_of = Reduce { kind: ReduceKind::Mean, axes: (axis..rank).collect(), keep: true };
     let mean = cx.add(mean_of.clone(), &[x])?;

@@ -2,7 +2,8 @@
 
 use super::cx::{Cx, Results};
 use super::{
-    array, attention, control, conv, einsum, elementwise, gather, matmul, norm, pool, recurrent, reduce, resize,
+    array, attention, contrib, control, conv, einsum, elementwise, gather, loss, matmul, norm, place, pool, quantize,
+    recurrent, reduce, resize, sample, signal,
 };
 
 /// Imports one node: its results, or why not.
@@ -10,10 +11,26 @@ pub type Import = fn(&mut Cx) -> Results;
 
 /// The function for an operator.
 pub fn find(domain: &str, op: &str) -> Option<Import> {
-    Some(match (domain, op) {
-        ("", op) => return onnx(op),
-        ("com.microsoft", "Gelu" | "FastGelu" | "QuickGelu") => elementwise::activation,
-        ("com.microsoft", "SimplifiedLayerNormalization") => norm::layer,
+    match domain {
+        "" => onnx(op),
+        "com.microsoft" => microsoft(op),
+        _ => None,
+    }
+}
+
+fn microsoft(op: &str) -> Option<Import> {
+    Some(match op {
+        "Attention" => contrib::attention,
+        "MultiHeadAttention" => contrib::multi_head_attention,
+        "BiasGelu" | "FastGelu" => contrib::bias_gelu,
+        "Gelu" | "QuickGelu" => elementwise::activation,
+        "SimplifiedLayerNormalization" => norm::layer,
+        "SkipLayerNormalization" | "SkipSimplifiedLayerNormalization" => contrib::skip_layer_norm,
+        "EmbedLayerNormalization" => contrib::embed_layer_norm,
+        "FusedMatMul" | "TransposeMatMul" => contrib::fused_matmul,
+        "FusedConv" | "FusedGemm" => contrib::fused_activation,
+        "QuantizeLinear" => quantize::quantize,
+        "DequantizeLinear" => quantize::dequantize,
         _ => return None,
     })
 }
@@ -65,6 +82,29 @@ fn onnx(op: &str) -> Option<Import> {
         "ConvTranspose" => conv::conv_transpose,
         "AveragePool" | "LpPool" | "MaxPool" => pool::pool,
         "GlobalAveragePool" | "GlobalLpPool" | "GlobalMaxPool" => pool::global,
+        "RotaryEmbedding" => attention::rotary,
+        "Det" => matmul::det,
+        "CenterCropPad" => place::center_crop_pad,
+        "Compress" => place::compress,
+        "NonZero" => place::non_zero,
+        "MaxUnpool" => place::max_unpool,
+        "Col2Im" => place::col2im,
+        "TensorScatter" => place::tensor_scatter,
+        "QuantizeLinear" => quantize::quantize,
+        "DequantizeLinear" => quantize::dequantize,
+        "DynamicQuantizeLinear" => quantize::dynamic_quantize,
+        "MatMulInteger" => quantize::matmul_integer,
+        "QLinearMatMul" => quantize::matmul_quantized,
+        "ConvInteger" => quantize::conv_integer,
+        "QLinearConv" => quantize::conv_quantized,
+        "GridSample" => sample::grid_sample,
+        "AffineGrid" => sample::affine_grid,
+        "HannWindow" | "HammingWindow" | "BlackmanWindow" => signal::window,
+        "MelWeightMatrix" => signal::mel_weights,
+        "DFT" => signal::dft,
+        "STFT" => signal::stft,
+        "NegativeLogLikelihoodLoss" => loss::negative_log_likelihood,
+        "SoftmaxCrossEntropyLoss" => loss::softmax_cross_entropy,
         "Attention" => attention::attention,
         "Einsum" => einsum::einsum,
         "MatMul" => matmul::matmul,

@@ -39,11 +39,18 @@ pub fn dtype(number: i32) -> Result<DType, String> {
     })
 }
 
+/// The same, for a number from an attribute.
+pub fn dtype_of(number: i64) -> Result<DType, String> {
+    dtype(i32::try_from(number).unwrap_or(i32::MAX))
+}
+
 /// The tensor a message holds; external data comes from `source`.
 pub fn tensor(proto: &TensorProto, source: &Source) -> Result<Tensor, String> {
     let dtype = dtype(proto.data_type)?;
     let shape = shape(&proto.dims)?;
-    let len = shape.iter().try_fold(1usize, |len, &size| len.checked_mul(size));
+    // Strides are products of the sizes that are not zero.
+    let extent = shape.iter().filter(|&&size| size > 0).try_fold(dtype.bytes(), |len, &size| len.checked_mul(size));
+    let len = extent.and_then(|_| shape.iter().try_fold(1usize, |len, &size| len.checked_mul(size)));
     let bytes = len.and_then(|len| len.checked_mul(dtype.bytes()));
     let (Some(len), Some(bytes)) = (len, bytes) else { return Err(format!("its shape {shape:?} overflows")) };
     let wrong = |got: usize| format!("it has {got} elements where its shape {shape:?} needs {len}");
