@@ -1,9 +1,10 @@
 //! The repository's own commands, run as `cargo xtask <command>`.
 //!
-//! Each command is one file. They may install tools and write under `target/`; they never
-//! write to a tracked file.
+//! Each command is one file or folder. They may install tools and write under `target/`; the only tracked files they
+//! write are the pages of figures in `docs/`.
 
 mod clip;
+mod conformance;
 mod cross;
 mod models;
 mod paths;
@@ -26,6 +27,8 @@ enum Command {
     Models,
     /// Build every stored case with kiln and compare with the stored answers
     Verify(verify::Args),
+    /// Compile, build and run ONNX's own backend cases and compare every output
+    Conformance(conformance::Args),
     /// Build and run the examples for a Cortex-M4 and for aarch64, under QEMU
     Cross(cross::Args),
     /// Make target/models/speech.wav: synthesised speech in noise
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Command::Python => python::make().map(|()| true),
         Command::Models => models::fetch().map(|()| true),
         Command::Verify(args) => verify::all(&args),
+        Command::Conformance(args) => conformance::all(&args),
         Command::Cross(args) => cross::all(&args),
         Command::Clip => clip::make().map(|()| true),
     };

@@ -1,0 +1,130 @@
+//! Compiles a case with kiln, and binds those inputs to the case's values that kiln must know ahead of time.
+//!
+//! It does what a user would: it follows the refusal's help, which names the input to pin. Only when that does not help, for
+//! values computed from inputs inside a function's body, every short vector of integers is bound.
+
+use super::suite::{Case, Inputs};
+use super::values::Value;
+use kiln_codegen::cargo::ModelFile;
+use kiln_codegen::{Compiled, Options, Summary, WeightSource, compile, summary};
+use std::collections::BTreeMap;
+
+/// Longer inputs are data, not shapes, axes or splits.
+const MAX_BOUND: usize = 64;
+
+/// A compiled case, or why it is none.
+pub struct Bound {
+    /// What it is in ONNX's terms; empty if the file cannot be read.
+    pub summary: Summary,
+    /// Inputs bound to the case's values.
+    pub bound: Vec<String>,
+    pub result: Result<Ready, String>,
+}
+
+/// Generated code and the runs it must get right.
+pub struct Ready {
+    pub compiled: Compiled,
+    pub source: String,
+    pub runs: Vec<Run>,
+}
+
+/// Inputs and outputs by name.
+pub struct Run {
+    pub inputs: BTreeMap<String, Value>,
+    pub outputs: Vec<(String, Value)>,
+}
+
+/// Compiles `case`.
+pub fn bind(case: &Case, isa: &str) -> Bound {
+    let nothing = || Summary { inputs: Vec::new(), outputs: Vec::new(), ops: BTreeMap::new(), opsets: BTreeMap::new() };
+    let read = ModelFile::read(&case.model);
+    let summary = std::fs::read(&case.model).ok().and_then(|bytes| summary(&bytes).ok()).unwrap_or_else(nothing);
+    let mut bound = Vec::new();
+    let result = read.and_then(|model| {
+        let runs = runs(case, &summary)?;
+        let first = runs.first().ok_or("it has no stored data")?;
+        let compiled = with_pins(case, &model, isa, first, &mut bound)?;
+        let source = compiled.emit(&WeightSource::File(format!("{}.weights", case.ident())))?;
+        Ok(Ready { compiled, source, runs })
+    });
+    Bound { summary, bound, result }
+}
+
+fn with_pins(
+    case: &Case,
+    model: &ModelFile,
+    isa: &str,
+    run: &Run,
+    bound: &mut Vec<String>,
+) -> Result<Compiled, String> {
+    let mut options = Options::default();
+    options.set("name", &case.ident())?;
+    options.set("isa", isa)?;
+    options.set("kernels", "crate::kernels")?;
+    let mut all_short = false;
+    loop {
+        let error = match model.with_source(|source| compile(source, &options)) {
+            Ok(compiled) => return Ok(compiled),
+            Err(error) => error,
+        };
+        let help = |input: &str| {
+            let named = format!("pin {input}=");
+            error.list.iter().any(|found| found.help.as_ref().is_some_and(|help| help.contains(&named)))
+        };
+        let unbound = || run.inputs.iter().filter(|(name, _)| !options.pins.contains_key(*name));
+        let mut more: Vec<_> = unbound().filter(|(name, value)| help(name) && value.len() <= MAX_BOUND).collect();
+        if more.is_empty() && !all_short {
+            all_short = true;
+            let sizes = |value: &Value| {
+                matches!(value.dtype.as_str(), "bool" | "i32" | "i64")
+                    && value.shape.len() <= 1
+                    && value.len() <= MAX_BOUND
+            };
+            more = unbound().filter(|(_, value)| sizes(value)).collect();
+        }
+        let more: Vec<(String, Vec<f64>)> =
+            more.into_iter().map(|(name, value)| (name.clone(), value.floats())).collect();
+        if more.is_empty() {
+            let first = error.list.first();
+            let text = first.map_or(String::new(), |found| {
+                let op = if found.op.is_empty() { String::new() } else { format!("{}: ", found.op) };
+                format!("{op}{}", found.message)
+            });
+            bound.clear();
+            return Err(text);
+        }
+        for (name, values) in more {
+            bound.push(name.clone());
+            options.pins.insert(name, values);
+        }
+    }
+}
+
+fn runs(case: &Case, summary: &Summary) -> Result<Vec<Run>, String> {
+    let value = |path: &std::path::PathBuf| Value::read(path).map_err(|e| format!("its stored data: {e}"));
+    let mut runs = Vec::new();
+    for set in &case.sets {
+        let values = match &set.inputs {
+            Inputs::Files(files) => files.iter().map(value).collect::<Result<Vec<_>, _>>()?,
+            Inputs::Ramp => summary.inputs.iter().map(|(_, ty)| ramp(ty)).collect::<Result<_, _>>()?,
+        };
+        let outputs = set.outputs.iter().map(value).collect::<Result<Vec<_>, _>>()?;
+        if outputs.len() != summary.outputs.len() {
+            return Err(format!("{} outputs are stored and the model has {}", outputs.len(), summary.outputs.len()));
+        }
+        let names = |ports: &[(String, String)]| ports.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        runs.push(Run {
+            inputs: names(&summary.inputs).into_iter().zip(values).collect(),
+            outputs: names(&summary.outputs).into_iter().zip(outputs).collect(),
+        });
+    }
+    Ok(runs)
+}
+
+/// Dummy data of a type like `f32 [1, 3, 224, 224]`; sizes that are not fixed are 1.
+fn ramp(ty: &str) -> Result<Value, String> {
+    let shape = ty.strip_prefix("f32 [").and_then(|rest| rest.strip_suffix(']'));
+    let shape = shape.ok_or_else(|| format!("there is no dummy data for {ty}"))?;
+    let sizes = shape.split(", ").filter(|size| !size.is_empty());
+    Ok(Value::ramp(sizes.map(|size| size.parse().unwrap_or(1)).collect()))
+}
