@@ -237,14 +237,16 @@ impl<'i, 'a> Cx<'i, 'a> {
         if lens.iter().any(|&len| len > FOLD_LIMIT.max(operands)) || macs.is_none_or(|macs| macs > FOLD_MACS) {
             return Ok(None);
         }
-        // Without operands an op may still depend on symbols.
-        let results = match op.eval(tensors) {
-            Err(_) if tensors.is_empty() => return Ok(None),
-            results => results?,
-        };
         // What would make the constants many times larger than the file is left for run time.
-        let fits = self.im.spend(results.iter().map(|t| t.bytes().len()).sum());
-        Ok(fits.then_some(results))
+        let bytes = outputs.iter().zip(&lens).map(|(ty, len)| len.saturating_mul(ty.dtype.bytes()));
+        if !self.im.spend(bytes.fold(0, usize::saturating_add)) {
+            return Ok(None);
+        }
+        match op.eval(tensors) {
+            // Without operands an op may still depend on symbols.
+            Err(_) if tensors.is_empty() => Ok(None),
+            results => results.map(Some),
+        }
     }
 
     /// Adds a node with one result.

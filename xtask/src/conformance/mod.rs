@@ -142,7 +142,7 @@ impl Progress {
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
         // A log wants few lines, a terminal one that moves.
         let every = if self.terminal { 1 } else { self.of.div_ceil(4) };
-        if done % every == 0 || done == self.of {
+        if done.is_multiple_of(every) || done == self.of {
             let end = if self.terminal && done < self.of { '\r' } else { '\n' };
             eprint!("{}: {done} of {}{end}", self.what, self.of);
         }
