@@ -6,6 +6,7 @@
 mod clip;
 mod conformance;
 mod cross;
+mod fuzz;
 mod models;
 mod paths;
 mod process;
@@ -29,6 +30,8 @@ enum Command {
     Verify(verify::Args),
     /// Compile, build and run ONNX's own backend cases and compare every output
     Conformance(conformance::Args),
+    /// Run the front end under libFuzzer on mutated models
+    Fuzz(fuzz::Args),
     /// Build and run the examples for a Cortex-M4 and for aarch64, under QEMU
     Cross(cross::Args),
     /// Make target/models/speech.wav: synthesised speech in noise
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Models => models::fetch().map(|()| true),
         Command::Verify(args) => verify::all(&args),
         Command::Conformance(args) => conformance::all(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Cross(args) => cross::all(&args),
         Command::Clip => clip::make().map(|()| true),
     };

@@ -14,6 +14,7 @@ mod values;
 
 use crate::{paths, python};
 use anyhow::{Result, bail};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -100,6 +101,13 @@ pub fn all(args: &Args) -> Result<bool> {
     println!("took {} s", start.elapsed().as_secs());
     println!("{passed} passed, {failed} failed, {refused} refused");
     Ok(failed == 0 && passed > 0)
+}
+
+/// Name and file of every case's model of at most `bytes`.
+pub fn small_models(bytes: u64) -> Result<Vec<(String, PathBuf)>> {
+    let cases = suite::cases(None)?.into_iter();
+    let small = cases.filter(|case| case.model.metadata().is_ok_and(|meta| meta.len() <= bytes));
+    Ok(small.map(|case| (case.ident(), case.model)).collect())
 }
 
 /// `work` on every item, on all cores, results in the items' order.
