@@ -267,6 +267,13 @@ fn operands<const N: usize>(cx: &Cx) -> Result<[ValueId; N], String> {
 
 /// A convolution of small integers in f32, exactly: channels-first operands and result, the result of i32.
 fn integer_conv(cx: &mut Cx, x: ValueId, w: ValueId) -> Result<ValueId, String> {
+    if cx.rank(x) < 3 || cx.rank(w) != cx.rank(x) {
+        return Err(format!(
+            "its operand {} and weights {} should both have a batch, channels and more",
+            cx.ty(x),
+            cx.ty(w)
+        ));
+    }
     let taps_of = kernel(cx, w, x)?;
     let taps = taps_of.iter().fold(1usize, |taps, &k| taps.saturating_mul(k));
     let groups = groups(cx)?;
@@ -310,7 +317,6 @@ pub fn conv_integer(cx: &mut Cx) -> Results {
 pub fn conv_quantized(cx: &mut Cx) -> Results {
     let [x, scale_x, zero_x, w, scale_w, zero_w, scale_y, zero_y] = operands(cx)?;
     let bias = cx.opt(8)?;
-    let rank = cx.rank(x);
     let (x, w) = (centred(cx, x, Some(zero_x), 1)?, centred(cx, w, Some(zero_w), 0)?);
     let mut sum = integer_conv(cx, x, w)?;
     let shape = cx.ty(sum).shape;
@@ -323,7 +329,6 @@ pub fn conv_quantized(cx: &mut Cx) -> Results {
     let factor = factor(cx, scale_x, scale_w, scale_y)?;
     let dtype = cx.ty(zero_y).dtype;
     let zero_y = cx.reshape(zero_y, vec![])?;
-    debug_assert!(rank >= 3);
     one(requantized(cx, sum, factor, zero_y, dtype)?)
 }
 

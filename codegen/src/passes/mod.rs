@@ -53,6 +53,7 @@ mod tests {
 
     use super::*;
     use crate::eval::eval;
+    use crate::ir::Dim;
     use crate::ir::{Bounds, DType, Dim, Tensor, Type, ValueId};
     use crate::ops::conv::Conv;
     use crate::ops::map::{Binary, Map, Unary};
@@ -155,6 +156,18 @@ mod tests {
 
     fn count(graph: &Graph, name: &str) -> usize {
         graph.nodes().iter().filter(|node| node.op.name() == name).count()
+    }
+
+    #[test]
+    fn sizes_with_no_data_behind_them_cost_no_memory() {
+        let mut builder = Builder::new();
+        let x = builder.input("x", &[1, 1 << 38]);
+        let shifted = builder.constant(&[1], 1);
+        let y = builder.node(binary(Binary::Add), &[x, shifted]);
+        let z = builder.node(binary(Binary::Mul), &[y, shifted]);
+        builder.0.outputs = vec![("z".into(), z)];
+        run(&mut builder.0).unwrap();
+        assert_eq!(builder.0.ty(builder.0.outputs[0].1).len(), Dim::from(1i64 << 38));
     }
 
     #[test]
