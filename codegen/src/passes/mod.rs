@@ -53,7 +53,6 @@ mod tests {
 
     use super::*;
     use crate::eval::eval;
-    use crate::ir::Dim;
     use crate::ir::{Bounds, DType, Dim, Tensor, Type, ValueId};
     use crate::ops::conv::Conv;
     use crate::ops::map::{Binary, Map, Unary};
