@@ -640,6 +640,71 @@ case("identity_and_dropout", """(float[2,3] x) => (float[] y) <float ratio = {0.
       b = Dropout(a, ratio)
       y = Exp(b) }""")
 
+# What onnxruntime's own tools write ------------------------------------------------------------------------------------------
+
+MASK = np.array([[1, 1, 1, 1, 0], [1, 1, 0, 0, 0]], np.int32)
+
+case("microsoft_gelu", """(float[2,4,6] x) => (float[] biased, float[] fast, float[] fast_biased, float[] plain, float[] quick) <float[6] b>
+    { biased = com.microsoft.BiasGelu(x, b)
+      fast = com.microsoft.FastGelu(x)
+      fast_biased = com.microsoft.FastGelu(x, b)
+      plain = com.microsoft.Gelu(x)
+      quick = com.microsoft.QuickGelu<alpha = 1.5>(x) }""", opset=17)
+case("microsoft_skip_layer_norm", """(float[2,5,12] x, float[2,5,12] skip)
+    => (float[] y, float[] sum, float[] plain, float[] rms, float[] rms_sum) <float[12] g, float[12] shift, float[12] b>
+    { y, mean, dev, sum = com.microsoft.SkipLayerNormalization<epsilon = 0.001>(x, skip, g, shift, b)
+      plain = com.microsoft.SkipLayerNormalization(x, skip, g, shift)
+      rms, m2, d2, rms_sum = com.microsoft.SkipSimplifiedLayerNormalization<epsilon = 0.00001>(x, skip, g, b) }""", opset=17)
+case("microsoft_embed_layer_norm", """(int32[2,5] ids, int32[2,5] segments, int32[2,5] mask) => (float[] y, int32[] lens, float[] alone, int32[] none)
+    <float[20,12] word, float[8,12] position, float[3,12] segment, float[12] g, float[12] b>
+    { y, lens = com.microsoft.EmbedLayerNormalization<epsilon = 0.000001>(ids, segments, word, position, segment, g, b, mask)
+      alone, none = com.microsoft.EmbedLayerNormalization<epsilon = 0.000001>(ids, , word, position, , g, b) }""", opset=17,
+     feed=lambda rng, _: {"ids": rng.integers(0, 20, (2, 5)).astype(np.int32), "mask": MASK})
+case("microsoft_fused_matmul", """(float[2,3,4] a, float[2,4,5] b, float[2,4,3] at, float[2,5,4] bt, float[3,2,4] ab, float[4] v)
+    => (float[] plain, float[] left, float[] right, float[] both, float[] batch, float[] vector) <float[4,5] w>
+    { plain = com.microsoft.FusedMatMul<alpha = 0.5>(a, b)
+      left = com.microsoft.FusedMatMul<transA = 1>(at, b)
+      right = com.microsoft.FusedMatMul<transB = 1>(a, bt)
+      both = com.microsoft.FusedMatMul<transA = 1, transB = 1, alpha = 2.0>(at, bt)
+      batch = com.microsoft.FusedMatMul<transBatchA = 1>(ab, b)
+      vector = com.microsoft.FusedMatMul(v, w) }""", opset=17)
+case("microsoft_fused_conv", """(float[1,3,6,6] x, float[1,8,6,6] z)
+    => (float[] relu, float[] leaky, float[] clip, float[] hard, float[] tanh, float[] sigmoid, float[] sum) <float[8,3,3,3] w, float[8] b>
+    { relu = com.microsoft.FusedConv<activation = "Relu", kernel_shape = [3,3], pads = [1,1,1,1]>(x, w, b)
+      leaky = com.microsoft.FusedConv<activation = "LeakyRelu", activation_params = [0.1], kernel_shape = [3,3]>(x, w, b)
+      clip = com.microsoft.FusedConv<activation = "Clip", activation_params = [-0.5, 0.5], kernel_shape = [3,3]>(x, w, b)
+      hard = com.microsoft.FusedConv<activation = "HardSigmoid", activation_params = [0.3, 0.4], kernel_shape = [3,3]>(x, w, b)
+      tanh = com.microsoft.FusedConv<activation = "Tanh", kernel_shape = [3,3]>(x, w, b)
+      sigmoid = com.microsoft.FusedConv<activation = "Sigmoid", kernel_shape = [3,3]>(x, w, b)
+      sum = com.microsoft.FusedConv<activation = "Relu", kernel_shape = [3,3], pads = [1,1,1,1]>(x, w, b, z) }""", opset=17)
+case("microsoft_fused_gemm", """(float[3,4] x) => (float[] y, float[] leaky) <float[4,5] w, float[5] b>
+    { y = com.microsoft.FusedGemm<activation = "Relu", alpha = 0.5>(x, w, b)
+      leaky = com.microsoft.FusedGemm<activation = "LeakyRelu", activation_alpha = 0.2>(x, w, b) }""", opset=17)
+case("microsoft_attention", """(float[2,5,12] x, int32[2,5] mask, int32[2] lens, int32[2,5,5] pairs, float[2,3,5,5] bias, float[2,2,3,3,4] past)
+    => (float[] plain, float[] causal, float[] masked, float[] counted, float[] paired, float[] biased, float[] after, float[] present, float[] narrow)
+    <float[12,36] w, float[36] b, float[12,30] w2, float[30] b2>
+    { plain = com.microsoft.Attention<num_heads = 3>(x, w, b)
+      causal = com.microsoft.Attention<num_heads = 3, unidirectional = 1>(x, w, b)
+      masked = com.microsoft.Attention<num_heads = 3>(x, w, b, mask)
+      counted = com.microsoft.Attention<num_heads = 3>(x, w, b, lens)
+      paired = com.microsoft.Attention<num_heads = 3>(x, w, b, pairs)
+      biased = com.microsoft.Attention<num_heads = 3, scale = 0.3>(x, w, b, , , bias)
+      after, present = com.microsoft.Attention<num_heads = 3, unidirectional = 1>(x, w, b, , past)
+      narrow = com.microsoft.Attention<num_heads = 3, qkv_hidden_sizes = [12, 12, 6]>(x, w2, b2) }""", opset=17,
+     feed=lambda rng, _: {"mask": MASK, "lens": np.array([4, 2], np.int32), "pairs": np.tril(np.ones((2, 5, 5), np.int32))})
+case("microsoft_multi_head_attention", """(float[2,5,12] q, float[2,7,12] k, float[2,7,12] v, int32[2,7] mask, float[2,3,5,7] bias,
+     float[2,3,3,4] past_k, float[2,3,3,4] past_v, float[2,3,7,4] heads_k, float[2,3,7,4] heads_v)
+    => (float[] plain, float[] with_bias, float[] masked, float[] moved, float[] causal, float[] after, float[] present_k, float[] present_v, float[] crossed)
+    <float[36] b>
+    { plain = com.microsoft.MultiHeadAttention<num_heads = 3>(q, k, v)
+      with_bias = com.microsoft.MultiHeadAttention<num_heads = 3>(q, k, v, b)
+      masked = com.microsoft.MultiHeadAttention<num_heads = 3>(q, k, v, , mask)
+      moved = com.microsoft.MultiHeadAttention<num_heads = 3, scale = 0.2>(q, k, v, , , bias)
+      causal = com.microsoft.MultiHeadAttention<num_heads = 3, unidirectional = 1>(q, q, q)
+      after, present_k, present_v = com.microsoft.MultiHeadAttention<num_heads = 3>(q, q, q, , , , past_k, past_v)
+      crossed = com.microsoft.MultiHeadAttention<num_heads = 3>(q, heads_k, heads_v) }""", opset=17,
+     feed=lambda rng, _: {"mask": np.array([[1] * 6 + [0], [1] * 3 + [0] * 4], np.int32)})
+
 # The interface ---------------------------------------------------------------------------------------------------------------
 
 case("output_is_input", """(float[2,3] x, float[3] b) => (float[2,3] x, float[] y) { y = Add(x, b) }""")
@@ -799,7 +864,8 @@ def random_input(shape, dtype, rng):
 
 
 def build(name, spec, rng):
-    opsets = f'"" : {spec["opset"]}' + (', "local" : 1' if spec["functions"] else "")
+    contrib = "com.microsoft." in spec["graph"]
+    opsets = f'"" : {spec["opset"]}' + (', "local" : 1' if spec["functions"] else "") + (', "com.microsoft" : 1' if contrib else "")
     ir = 8 if spec["opset"] < 21 else 10
     model = onnx.parser.parse_model(f"<ir_version: {ir}, opset_import: [{opsets}]> {name} {spec['graph']} {spec['functions']}")
     graph = model.graph
@@ -813,7 +879,7 @@ def build(name, spec, rng):
             graph.value_info.remove(info)
     if spec["edit"]:
         rename(graph, spec["edit"])
-    model = onnx.shape_inference.infer_shapes(model, strict_mode=not spec["functions"], data_prop=True)
+    model = onnx.shape_inference.infer_shapes(model, strict_mode=not spec["functions"] and not contrib, data_prop=True)
     del model.graph.value_info[:]
     return model
 
