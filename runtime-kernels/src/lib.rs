@@ -56,6 +56,7 @@ pub mod resize;
 pub mod resize_tables;
 pub mod reverse_sequence;
 pub mod rnn;
+pub mod roi_align;
 pub mod scalar_math;
 pub mod scalar_math_f64;
 pub mod scatter;
@@ -75,6 +76,7 @@ pub mod strided;
 mod tile_f32;
 mod tile_transpose;
 pub mod topk;
+pub mod trees;
 pub mod tri;
 #[cfg(test)]
 mod ulp;

@@ -705,6 +705,65 @@ case("microsoft_multi_head_attention", """(float[2,5,12] q, float[2,7,12] k, flo
       crossed = com.microsoft.MultiHeadAttention<num_heads = 3>(q, heads_k, heads_v) }""", opset=17,
      feed=lambda rng, _: {"mask": np.array([[1] * 6 + [0], [1] * 3 + [0] * 4], np.int32)})
 
+# Regions, deformed convolutions, training statistics ---------------------------------------------------------------------------
+
+case("roi_align", """(float[2,3,9,11] x, float[4,4] boxes, int64[4] image)
+    => (float[] mean, float[] most, float[] whole, float[] adaptive)
+    { mean = RoiAlign<output_height = 3, output_width = 2, sampling_ratio = 2, spatial_scale = 0.5>(x, boxes, image)
+      most = RoiAlign<output_height = 2, output_width = 4, sampling_ratio = 1, mode = "max">(x, boxes, image)
+      whole = RoiAlign<output_height = 2, output_width = 2, sampling_ratio = 3, coordinate_transformation_mode = "output_half_pixel">(x, boxes, image)
+      adaptive = RoiAlign<output_height = 2, output_width = 3>(x, boxes, image) }""",
+     feed=lambda rng, _: {"boxes": np.array([[0, 0, 10, 8], [2.3, 1.7, 7.9, 8.2], [-3, -2, 4, 20], [5, 5, 5.2, 5.1]], np.float32),
+                          "image": np.array([0, 1, 1, 0])})
+case("batch_norm_training", """(float[3,4,5,2] x, float[4] running, float[4] varying) => (float[] y, float[] mean, float[] variance)
+    <float[4] g, float[4] b>
+    { y, mean, variance = BatchNormalization<training_mode = 1, momentum = 0.8>(x, g, b, running, varying) }""",
+     feed=lambda rng, _: {"varying": rng.uniform(0.5, 1.5, 4).astype(np.float32)})
+
+# Classical models --------------------------------------------------------------------------------------------------------------
+
+NODES = """nodes_treeids = [0,0,0,0,0,1,1,1], nodes_nodeids = [0,1,2,3,4,0,1,2], nodes_featureids = [0,1,0,0,0,2,0,0],
+           nodes_values = [0.1,-0.4,0.0,0.0,0.0,0.2,0.0,0.0], nodes_truenodeids = [1,2,0,0,0,1,0,0], nodes_falsenodeids = [4,3,0,0,0,2,0,0],
+           nodes_modes = ["BRANCH_LEQ","BRANCH_LT","LEAF","LEAF","LEAF","BRANCH_GT","LEAF","LEAF"],
+           nodes_missing_value_tracks_true = [0,0,0,0,0,1,0,0]"""
+case("trees_regression", f"""(float[6,3] x, float[2,3] holes) => (float[] y, float[] mean, float[] least, float[] missing)
+    {{ y = ai.onnx.ml.TreeEnsembleRegressor<n_targets = 2, base_values = [0.5, -0.5], {NODES},
+        target_treeids = [0,0,0,0,0,0,1,1], target_nodeids = [2,2,3,3,4,4,1,2], target_ids = [0,1,0,1,0,1,0,1],
+        target_weights = [1.0,2.0,-3.0,0.5,4.0,-1.5,0.25,0.75]>(x)
+      mean = ai.onnx.ml.TreeEnsembleRegressor<n_targets = 1, aggregate_function = "AVERAGE", {NODES},
+        target_treeids = [0,0,0,1,1], target_nodeids = [2,3,4,1,2], target_ids = [0,0,0,0,0], target_weights = [1.0,2.0,-3.0,4.0,-1.5]>(x)
+      least = ai.onnx.ml.TreeEnsembleRegressor<n_targets = 1, aggregate_function = "MIN", {NODES},
+        target_treeids = [0,0,0,1,1], target_nodeids = [2,3,4,1,2], target_ids = [0,0,0,0,0], target_weights = [1.0,2.0,-3.0,4.0,-1.5]>(x)
+      missing = ai.onnx.ml.TreeEnsembleRegressor<n_targets = 1, {NODES},
+        target_treeids = [0,0,0,1,1], target_nodeids = [2,3,4,1,2], target_ids = [0,0,0,0,0], target_weights = [1.0,2.0,-3.0,4.0,-1.5]>(holes) }}""",
+     opset=17, feed=lambda rng, _: {"holes": np.array([[0.3, 0.1, np.nan], [np.nan, 1.0, 0.1]], np.float32)})
+case("trees_classification", f"""(float[6,3] x) => (int64[] label, float[] score, int64[] label2, float[] score2, int64[] label3, float[] score3)
+    {{ label, score = ai.onnx.ml.TreeEnsembleClassifier<classlabels_int64s = [3, 7, 9], post_transform = "SOFTMAX", {NODES},
+        class_treeids = [0,0,0,1,1], class_nodeids = [2,3,4,1,2], class_ids = [0,1,2,1,0], class_weights = [0.7,0.6,0.9,0.2,0.3]>(x)
+      label2, score2 = ai.onnx.ml.TreeEnsembleClassifier<classlabels_int64s = [0, 1], {NODES},
+        class_treeids = [0,0,0,1,1], class_nodeids = [2,3,4,1,2], class_ids = [0,0,0,0,0], class_weights = [0.3,0.1,0.4,0.2,0.45]>(x)
+      label3, score3 = ai.onnx.ml.TreeEnsembleClassifier<classlabels_int64s = [0, 1], post_transform = "LOGISTIC", base_values = [0.25], {NODES},
+        class_treeids = [0,0,0,1,1], class_nodeids = [2,3,4,1,2], class_ids = [0,0,0,0,0], class_weights = [-0.3,1.1,0.4,-0.2,0.45]>(x) }}""", opset=17)
+case("classic_preparation", """(float[4,3] x, int64[5] n) => (float[] scaled, float[] most, float[] l1, float[] l2, float[] filled, int64[] mapped, float[] named)
+    { scaled = ai.onnx.ml.Scaler<offset = [0.5, 0.0, -1.0], scale = [2.0, 1.0, 0.25]>(x)
+      most = ai.onnx.ml.Normalizer<norm = "MAX">(x)
+      l1 = ai.onnx.ml.Normalizer<norm = "L1">(x)
+      l2 = ai.onnx.ml.Normalizer<norm = "L2">(x)
+      filled = ai.onnx.ml.Imputer<imputed_value_floats = [9.0, 8.0, 7.0], replaced_value_float = 0.0>(x)
+      mapped = ai.onnx.ml.LabelEncoder<keys_int64s = [1, 2], values_int64s = [10, 20], default_int64 = -5>(n)
+      named = ai.onnx.ml.LabelEncoder<keys_int64s = [0, 2], values_floats = [0.5, 1.5], default_float = 3.0>(n) }""", opset=17,
+     feed=lambda rng, _: {"x": np.array([[1, -2, 0], [0, 0.5, 3], [2, 2, -4], [0.1, 0.2, 0.3]], np.float32)})
+case("classic_linear", """(float[4,3] x) => (float[] y, int64[] label, float[] score)
+    { y = ai.onnx.ml.LinearRegressor<targets = 2, coefficients = [0.5, -1.0, 2.0, 0.1, 0.2, 0.3], intercepts = [1.0, -1.0]>(x)
+      label, score = ai.onnx.ml.LinearClassifier<classlabels_ints = [4, 5, 6], post_transform = "SOFTMAX",
+        coefficients = [0.5, -1.0, 2.0, 0.1, 0.2, 0.3, -1.0, 0.4, 0.6], intercepts = [0.1, -0.1, 0.2]>(x) }""", opset=17)
+case("tokens_to_counts", """(int64[3,9] x) => (float[] counts, float[] weighted)
+    { counts = TfIdfVectorizer<mode = "TF", min_gram_length = 1, max_gram_length = 2, max_skip_count = 2, ngram_counts = [0, 3],
+        ngram_indexes = [1, 0, 2, 4, 3, 5], pool_int64s = [1, 2, 3, 1, 2, 2, 2, 3, 1]>(x)
+      weighted = TfIdfVectorizer<mode = "TFIDF", min_gram_length = 2, max_gram_length = 2, max_skip_count = 0, ngram_counts = [0, 3],
+        ngram_indexes = [1, 0, 2, 4, 3, 5], pool_int64s = [1, 2, 3, 1, 2, 2, 2, 3, 1], weights = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]>(x) }""",
+     feed=lambda rng, _: {"x": rng.integers(1, 4, (3, 9))})
+
 # The interface ---------------------------------------------------------------------------------------------------------------
 
 case("output_is_input", """(float[2,3] x, float[3] b) => (float[2,3] x, float[] y) { y = Add(x, b) }""")
@@ -864,8 +923,10 @@ def random_input(shape, dtype, rng):
 
 
 def build(name, spec, rng):
-    contrib = "com.microsoft." in spec["graph"]
-    opsets = f'"" : {spec["opset"]}' + (', "local" : 1' if spec["functions"] else "") + (', "com.microsoft" : 1' if contrib else "")
+    others = [domain for domain in ("com.microsoft", "ai.onnx.ml") if f"{domain}." in spec["graph"]]
+    versions = {"com.microsoft": 1, "ai.onnx.ml": 3, "local": 1}
+    domains = others + (["local"] if spec["functions"] else [])
+    opsets = f'"" : {spec["opset"]}' + "".join(f', "{domain}" : {versions[domain]}' for domain in domains)
     ir = 8 if spec["opset"] < 21 else 10
     model = onnx.parser.parse_model(f"<ir_version: {ir}, opset_import: [{opsets}]> {name} {spec['graph']} {spec['functions']}")
     graph = model.graph
@@ -879,7 +940,7 @@ def build(name, spec, rng):
             graph.value_info.remove(info)
     if spec["edit"]:
         rename(graph, spec["edit"])
-    model = onnx.shape_inference.infer_shapes(model, strict_mode=not spec["functions"] and not contrib, data_prop=True)
+    model = onnx.shape_inference.infer_shapes(model, strict_mode=not spec["functions"] and not others, data_prop=True)
     del model.graph.value_info[:]
     return model
 

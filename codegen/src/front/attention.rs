@@ -7,6 +7,7 @@ use crate::ops::expand::Expand;
 use crate::ops::gather::Gather;
 use crate::ops::map::{Binary, Map, Unary};
 use crate::ops::matmul::MatMul;
+use crate::ops::pad::{Pad, PadMode};
 use crate::ops::range::Range;
 use crate::ops::softmax::Softmax;
 
@@ -42,6 +43,7 @@ pub fn attention(cx: &mut Cx) -> Results {
             })?,
             _ => mask,
         };
+        let mask = hide_the_rest(cx, mask, &cx.ty(scores).shape[3].clone())?;
         scores = cx.binary(Binary::Add, scores, mask)?;
     }
     if cx.flag("is_causal", false) {
@@ -116,6 +118,20 @@ fn shared(cx: &mut Cx, x: ValueId, n: &Dim) -> Result<ValueId, String> {
     let x = cx.reshape(x, vec![b.clone(), h.clone(), Dim::from(1), s.clone(), d.clone()])?;
     let x = cx.add(Expand { shape: vec![b.clone(), h, each, s.clone(), d.clone()] }, &[x])?;
     cx.reshape(x, vec![b, n.clone(), s, d])
+}
+
+/// A mask that ends before the last of `keys` hides those after its end.
+fn hide_the_rest(cx: &mut Cx, mask: ValueId, keys: &Dim) -> Result<ValueId, String> {
+    let shape = cx.ty(mask).shape;
+    let Some(given) = shape.last().filter(|given| !given.is(1)) else { return Ok(mask) };
+    let rest = keys.clone() - given.clone();
+    if rest.as_const().is_none_or(|rest| rest <= 0) {
+        return Ok(mask);
+    }
+    let before = vec![Dim::from(0); shape.len()];
+    let mut after = before.clone();
+    after[shape.len() - 1] = rest;
+    cx.add(Pad { before, after, mode: PadMode::Constant(f64::NEG_INFINITY) }, &[mask])
 }
 
 /// Scores of keys beyond each row's own number become minus infinity.

@@ -176,6 +176,17 @@ impl<'i, 'a> Cx<'i, 'a> {
         self.attribute(name, 6).map(|a| a.floats.clone())
     }
 
+    /// An attribute of floats, as a list or a tensor; nothing if it is not given.
+    pub fn float_values(&self, name: &str) -> Result<Vec<f64>, String> {
+        const TENSOR: i32 = 4;
+        match self.node.attribute.iter().find(|a| a.name == name) {
+            Some(attribute) if attribute.r#type == TENSOR => {
+                Ok(self.tensor(name)?.map_or_else(Vec::new, |tensor| tensor.to_f64s()))
+            }
+            _ => Ok(self.float_list(name).unwrap_or_default().into_iter().map(f64::from).collect()),
+        }
+    }
+
     /// A tensor attribute, if given.
     pub fn tensor(&self, name: &str) -> Result<Option<Tensor>, String> {
         let proto = self.attribute(name, 4).and_then(|a| a.t.as_ref());

@@ -15,14 +15,17 @@ mod build;
 
 mod array;
 mod attention;
+mod classic;
 mod contrib;
 mod control;
 mod conv;
+mod deform;
 mod einsum;
 mod elementwise;
 mod gather;
 mod loss;
 mod matmul;
+mod ngrams;
 mod norm;
 mod place;
 mod pool;
@@ -32,6 +35,7 @@ mod reduce;
 mod resize;
 mod sample;
 mod signal;
+mod trees;
 
 pub use model::{DimChoice, Imported, Source, import};
 pub use summary::{Summary, summary};

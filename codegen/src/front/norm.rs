@@ -16,12 +16,43 @@ fn per_channel(cx: &mut Cx, v: ValueId, rank: usize) -> Result<ValueId, String> 
     cx.reshape(v, shape)
 }
 
-/// BatchNormalization at inference: one scale and shift a channel, computed now where the statistics are constants.
+/// BatchNormalization. At inference: one scale and shift a channel, computed now where the statistics are constants. In training
+/// mode the statistics are the operand's own, and the running ones, moved towards them, are results too.
 pub fn batch(cx: &mut Cx) -> Results {
-    if cx.flag("training_mode", false) {
-        return Err("training_mode is for training\nhelp: export the model in evaluation mode".into());
-    }
     let (x, scale, bias, mean, var) = (cx.input(0)?, cx.input(1)?, cx.input(2)?, cx.input(3)?, cx.input(4)?);
+    if !cx.flag("training_mode", false) {
+        let y = scaled_and_shifted(cx, x, scale, bias, mean, var)?;
+        return one(y);
+    }
+    let axes: Vec<usize> = (0..cx.rank(x)).filter(|&axis| axis != 1).collect();
+    let dtype = cx.ty(var).dtype;
+    let wide = cx.cast(x, dtype)?;
+    let own_mean = cx.add(Reduce { kind: ReduceKind::Mean, axes: axes.clone(), keep: false }, &[wide])?;
+    let rank = cx.rank(x);
+    let centre = per_channel(cx, own_mean, rank)?;
+    let apart = cx.binary(Binary::Sub, wide, centre)?;
+    let squares = cx.binary(Binary::Mul, apart, apart)?;
+    let own_var = cx.add(Reduce { kind: ReduceKind::Mean, axes, keep: false }, &[squares])?;
+    let momentum = f64::from(cx.float("momentum", 0.9));
+    let mut results = vec![scaled_and_shifted(cx, x, scale, bias, own_mean, own_var)?];
+    for (running, own) in [(mean, own_mean), (var, own_var)] {
+        let mut map = Map::of(&[dtype, dtype]);
+        let (kept, new) = (map.number(momentum, dtype), map.number(1.0 - momentum, dtype));
+        let (kept, new) = (map.binary(Binary::Mul, 0, kept), map.binary(Binary::Mul, 1, new));
+        let moved = map.binary(Binary::Add, kept, new);
+        results.push(cx.add(map.finish(moved), &[running, own])?);
+    }
+    Ok(results.into_iter().map(Entry::Value).collect())
+}
+
+fn scaled_and_shifted(
+    cx: &mut Cx,
+    x: ValueId,
+    scale: ValueId,
+    bias: ValueId,
+    mean: ValueId,
+    var: ValueId,
+) -> Result<ValueId, String> {
     let rank = cx.rank(x);
     let epsilon = f64::from(cx.float("epsilon", 1e-5));
     let dtype = cx.ty(var).dtype;
@@ -39,7 +70,7 @@ pub fn batch(cx: &mut Cx) -> Results {
     let mut map = Map::of(&[x_type; 3]);
     let scaled = map.binary(Binary::Mul, 0, 1);
     let result = map.binary(Binary::Add, scaled, 2);
-    one(cx.add(map.finish(result), &[x, factor, shift])?)
+    cx.add(map.finish(result), &[x, factor, shift])
 }
 
 /// InstanceNormalization, and GroupNormalization (scale and bias a group before opset 21, a channel since).

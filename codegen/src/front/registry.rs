@@ -2,8 +2,8 @@
 
 use super::cx::{Cx, Results};
 use super::{
-    array, attention, contrib, control, conv, einsum, elementwise, gather, loss, matmul, norm, place, pool, quantize,
-    recurrent, reduce, resize, sample, signal,
+    array, attention, classic, contrib, control, conv, deform, einsum, elementwise, gather, loss, matmul, ngrams, norm,
+    place, pool, quantize, recurrent, reduce, resize, sample, signal, trees,
 };
 
 /// Imports one node: its results, or why not.
@@ -14,8 +14,26 @@ pub fn find(domain: &str, op: &str) -> Option<Import> {
     match domain {
         "" => onnx(op),
         "com.microsoft" => microsoft(op),
+        "ai.onnx.ml" => classic(op),
         _ => None,
     }
+}
+
+fn classic(op: &str) -> Option<Import> {
+    Some(match op {
+        "ArrayFeatureExtractor" => classic::extract,
+        "Binarizer" => classic::binarizer,
+        "Imputer" => classic::imputer,
+        "LabelEncoder" => classic::label_encoder,
+        "LinearClassifier" => classic::linear_classifier,
+        "LinearRegressor" => classic::linear_regressor,
+        "Normalizer" => classic::normalizer,
+        "Scaler" => classic::scaler,
+        "TreeEnsemble" => trees::ensemble,
+        "TreeEnsembleClassifier" => trees::classifier,
+        "TreeEnsembleRegressor" => trees::regressor,
+        _ => return None,
+    })
 }
 
 fn microsoft(op: &str) -> Option<Import> {
@@ -97,6 +115,9 @@ fn onnx(op: &str) -> Option<Import> {
         "QLinearMatMul" => quantize::matmul_quantized,
         "ConvInteger" => quantize::conv_integer,
         "QLinearConv" => quantize::conv_quantized,
+        "DeformConv" => deform::deform_conv,
+        "RoiAlign" => sample::roi_align,
+        "TfIdfVectorizer" => ngrams::vectorize,
         "GridSample" => sample::grid_sample,
         "AffineGrid" => sample::affine_grid,
         "HannWindow" | "HammingWindow" | "BlackmanWindow" => signal::window,
@@ -140,6 +161,7 @@ pub fn unknown(domain: &str, op: &str) -> String {
         "com.microsoft" => format!(
             "operator {op} of com.microsoft is not supported\nhelp: export without onnxruntime's graph optimisations, which write such operators"
         ),
+        "ai.onnx.ml" => format!("operator {op} of ai.onnx.ml is not supported"),
         domain => format!(
             "operator {op} of domain {domain:?} is not known\nhelp: export it as a model-local function of standard operators"
         ),

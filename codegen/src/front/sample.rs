@@ -5,6 +5,7 @@ use crate::ir::{DType, Dim, Tensor, ValueId};
 use crate::ops::gather_nd::GatherNd;
 use crate::ops::map::{Binary, Map, Unary};
 use crate::ops::matmul::MatMul;
+use crate::ops::roi_align::RoiAlign;
 
 /// What lies outside the operand.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,18 +49,51 @@ pub fn grid_sample(cx: &mut Cx) -> Results {
     let count = Dim::product(&places[1..=n]);
     let flat = cx.reshape(grid, vec![shape[0].clone(), count.clone(), Dim::from(n)])?;
     let flat = cx.cast(flat, DType::F32)?;
-    let mut axes: Vec<Vec<Tap>> = Vec::new();
+    let mut coordinates = Vec::new();
     for axis in 0..n {
-        let size = shape[axis + 2].as_usize().filter(|&size| (1..1 << 24).contains(&size));
-        let size = size.ok_or_else(|| format!("it samples along axis {} of size {}", axis + 2, shape[axis + 2]))?;
+        let size = sampled_size(&shape, axis)?;
         // The last coordinate of a place belongs to the first axis.
         let at = super::array::part(cx, flat, 2, Dim::from(n - 1 - axis), Dim::from(1))?;
         let at = cx.reshape(at, vec![shape[0].clone(), count.clone()])?;
-        let place = cx.map1(at, |map, x| place(map, x, size, corners, steps.len() == 1, outside))?;
-        let taps = steps.iter().map(|&step| tap(cx, place, step, steps.len(), size, corners, outside));
+        coordinates.push(cx.map1(at, |map, x| place(map, x, size, corners, steps.len() == 1, outside))?);
+    }
+    let sum = sampled(cx, x, &coordinates, steps, corners, outside)?;
+    let sum = cx.transpose(sum, vec![0, 2, 1])?;
+    let mut result = shape[..2].to_vec();
+    result.extend_from_slice(&places[1..=n]);
+    one(cx.reshape(sum, result)?)
+}
+
+fn sampled_size(shape: &[Dim], axis: usize) -> Result<usize, String> {
+    let size = shape[axis + 2].as_usize().filter(|&size| (1..1 << 24).contains(&size));
+    size.ok_or_else(|| format!("it samples along axis {} of size {}", axis + 2, shape[axis + 2]))
+}
+
+/// `x` `[batch, channels, axes…]` between its elements, linearly, zero outside; a coordinate an axis, each `[batch, places]`.
+/// The result is `[batch, places, channels]`.
+pub fn linear(cx: &mut Cx, x: ValueId, coordinates: &[ValueId]) -> Result<ValueId, String> {
+    sampled(cx, x, coordinates, &[0, 1], true, Outside::Zeros)
+}
+
+/// The sum over the neighbours `steps` away from each place, weighted, `[batch, places, channels]`.
+fn sampled(
+    cx: &mut Cx,
+    x: ValueId,
+    coordinates: &[ValueId],
+    steps: &[i64],
+    corners: bool,
+    outside: Outside,
+) -> Result<ValueId, String> {
+    let shape = cx.ty(x).shape;
+    let n = coordinates.len();
+    let mut axes: Vec<Vec<Tap>> = Vec::new();
+    for (axis, &at) in coordinates.iter().enumerate() {
+        let size = sampled_size(&shape, axis)?;
+        let taps = steps.iter().map(|&step| tap(cx, at, step, steps.len(), size, corners, outside));
         axes.push(taps.collect::<Result<Vec<_>, _>>()?);
     }
-
+    let first = *coordinates.first().ok_or("it samples nothing")?;
+    let count = cx.ty(first).shape.get(1).cloned().ok_or("its places are no list")?;
     let all = Dim::product(&shape[2..]);
     let rows = cx.reshape(x, vec![shape[0].clone(), shape[1].clone(), all])?;
     let rows = cx.transpose(rows, vec![0, 2, 1])?;
@@ -90,10 +124,7 @@ pub fn grid_sample(cx: &mut Cx) -> Results {
             None => picked,
         });
     }
-    let sum = cx.transpose(sum.ok_or("it samples nothing")?, vec![0, 2, 1])?;
-    let mut result = shape[..2].to_vec();
-    result.extend_from_slice(&places[1..=n]);
-    one(cx.reshape(sum, result)?)
+    sum.ok_or_else(|| "it samples nothing".to_string())
 }
 
 /// Where a coordinate between -1 and 1 lies among `size` elements.
@@ -209,6 +240,34 @@ fn cubic(map: &mut Map, part: usize, step: i64) -> usize {
         sum = map.binary(Binary::Add, scaled, coefficient);
     }
     sum
+}
+
+/// RoiAlign.
+pub fn roi_align(cx: &mut Cx) -> Results {
+    let (x, regions, images) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
+    let size = |name: &str, default: i64, least: i64| {
+        let value = cx.int(name, default);
+        usize::try_from(value)
+            .ok()
+            .filter(|_| value >= least && value < 1 << 16)
+            .ok_or_else(|| format!("its {name} {value} is not between {least} and 65535"))
+    };
+    let (height, width, sampling) =
+        (size("output_height", 1, 1)?, size("output_width", 1, 1)?, size("sampling_ratio", 0, 0)?);
+    let max = match cx.string("mode", "avg").as_str() {
+        "avg" => false,
+        "max" => true,
+        other => return Err(format!("mode {other:?} does not exist")),
+    };
+    // Before opset 16 there was no choice.
+    let default = if cx.opset() < 16 { "output_half_pixel" } else { "half_pixel" };
+    let half_pixel = match cx.string("coordinate_transformation_mode", default).as_str() {
+        "half_pixel" => true,
+        "output_half_pixel" => false,
+        other => return Err(format!("coordinate_transformation_mode {other:?} does not exist")),
+    };
+    let scale = cx.float("spatial_scale", 1.0);
+    one(cx.add(RoiAlign { height, width, sampling, scale, half_pixel, max }, &[x, regions, images])?)
 }
 
 /// AffineGrid: the places of a regular grid, moved by a matrix an image.

@@ -122,6 +122,7 @@ pub mod reshape;
 pub mod resize;
 pub mod reverse_sequence;
 pub mod rnn;
+pub mod roi_align;
 pub mod scatter_elements;
 pub mod scatter_nd;
 pub mod sizes;
@@ -129,6 +130,7 @@ pub mod slice;
 pub mod softmax;
 pub mod top_k;
 pub mod transpose;
+pub mod trees;
 pub mod trilu;
 
 ops! {
@@ -155,6 +157,7 @@ ops! {
     Resize(resize::Resize),
     ReverseSequence(reverse_sequence::ReverseSequence),
     Rnn(rnn::Rnn),
+    RoiAlign(roi_align::RoiAlign),
     ScatterElements(scatter_elements::ScatterElements),
     ScatterNd(scatter_nd::ScatterNd),
     Sizes(sizes::Sizes),
@@ -162,5 +165,6 @@ ops! {
     Softmax(softmax::Softmax),
     TopK(top_k::TopK),
     Transpose(transpose::Transpose),
+    Trees(trees::Trees),
     Trilu(trilu::Trilu),
 }
