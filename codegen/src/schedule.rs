@@ -13,7 +13,8 @@ use std::collections::HashMap;
 pub fn schedule(graph: &Graph) -> Result<Plan, (String, &'static str, String)> {
     let mut scheduler = Scheduler::new(graph);
     for (at, node) in graph.nodes().iter().enumerate() {
-        let fail = |message| (node.name.clone(), node.op.name(), message);
+        let name = if node.name.is_empty() { &graph.value(node.outputs[0]).name } else { &node.name };
+        let fail = |message| (name.clone(), node.op.name(), message);
         scheduler.place_outputs(at, node);
         if !node.op.is_view() {
             scheduler.node = Some(node);
@@ -280,6 +281,13 @@ impl<'g> Lower<'_, 'g> {
         }
         let func = self.add_func(Func::Epilogue(map.clone(), varies));
         Arg::Epilogue(func, captured)
+    }
+
+    /// Adds a kernel call that readies an operand; the node's work is not in it.
+    pub fn prepare(&mut self, module: &'static str, task: &'static str, fields: Vec<(&'static str, Arg)>) {
+        let uncounted = std::mem::take(&mut self.scheduler.uncounted);
+        self.call(module, task, fields);
+        self.scheduler.uncounted = uncounted;
     }
 
     /// Adds a kernel call.

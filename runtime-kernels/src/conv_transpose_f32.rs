@@ -81,14 +81,14 @@ pub(super) struct Phase {
     first: [usize; 3],
     /// The lowest tap, the step between taps, and how many there are.
     lowest: [usize; 3],
-    step: [usize; 3],
-    count: [usize; 3],
+    pub step: [usize; 3],
+    pub count: [usize; 3],
 }
 
 impl Phase {
     /// Every phase, those without taps or pixels included.
     #[inline(always)]
-    pub fn all(shape: &ConvShape) -> impl Iterator<Item = Self> {
+    pub fn all(shape: &ConvShape) -> impl Iterator<Item = Self> + use<> {
         let shape = *shape;
         (0..shape.stride[0] * shape.stride[1] * shape.stride[2]).map(move |number| Self::new(&shape, number))
     }

@@ -48,6 +48,7 @@ pub mod number;
 pub mod one_hot;
 pub mod pack;
 pub mod pad;
+pub mod panels;
 pub mod polynomial;
 pub mod pool;
 mod recurrent;

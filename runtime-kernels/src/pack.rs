@@ -1,10 +1,12 @@
-//! How each kernel wants its constants laid out: build time only, never part of a generated model.
+//! How each kernel wants its weights laid out.
 //!
 //! Every layout is the same on every instruction set. Writers fill all of the length their `_len` gives, padding with
-//! zeros, so that the bytes of a packed constant depend on nothing but its values.
+//! zeros, so that the bytes of a packed constant depend on nothing but its values. A model whose weights are operands has
+//! them laid out while it runs, by [`Panels`] alone; nothing of this file is part of it.
 
 use super::conv_f32::ConvShape;
 use super::conv_transpose_f32::Phase;
+use super::panels::Panels;
 
 /// Columns of a panel.
 const PANEL: usize = 16;
@@ -14,20 +16,24 @@ pub const fn panels_len(k: usize, n: usize) -> usize {
     k * n.div_ceil(PANEL) * PANEL
 }
 
+/// The layout of a `[k][n]` matrix whose element `[i, j]` is at `i * k_stride + j * n_stride`, as `[panel][k][16]`.
+pub const fn panels_layout(k: usize, n: usize, k_stride: usize, n_stride: usize) -> Panels {
+    Panels {
+        blocks: 1,
+        block_stride: 0,
+        to: 0,
+        to_stride: 0,
+        first: 0,
+        rows: [1, 1, 1, k],
+        row_strides: [0, 0, 0, k_stride as isize],
+        cols: n,
+        col_stride: n_stride,
+    }
+}
+
 /// Packs element `[i, j]` of a `[k][n]` matrix, at `src[i * k_stride + j * n_stride]`, to `[panel][k][16]`.
 pub fn panels(dst: &mut [f32], src: &[f32], k: usize, n: usize, k_stride: usize, n_stride: usize) {
-    let dst = &mut dst[..panels_len(k, n)];
-    dst.fill(0.0);
-    if k == 0 {
-        return;
-    }
-    for (p, panel) in dst.chunks_exact_mut(k * PANEL).enumerate() {
-        for (i, row) in panel.chunks_exact_mut(PANEL).enumerate() {
-            for (j, x) in (p * PANEL..n).zip(row) {
-                *x = src[i * k_stride + j * n_stride];
-            }
-        }
-    }
+    panels_layout(k, n, k_stride, n_stride).write(&mut dst[..panels_len(k, n)], src);
 }
 
 /// Length of a bias or any other vector with an element per output channel.
@@ -57,25 +63,25 @@ pub const fn conv_len(shape: ConvShape) -> usize {
     shape.groups * panels_len(taps(&shape) * shape.c_in, shape.c_out)
 }
 
-/// Packs ONNX weights `[groups * c_out][c_in][kd][kh][kw]` to `[group][panel][kd * kh * kw * c_in][16]`.
+/// The layout of ONNX weights `[groups * c_out][c_in][kd][kh][kw]` as `[group][panel][kd * kh * kw * c_in][16]`.
+pub const fn conv_layout(shape: ConvShape) -> Panels {
+    let (taps, c_in, c_out) = (taps(&shape), shape.c_in, shape.c_out);
+    Panels {
+        blocks: shape.groups,
+        block_stride: c_out * c_in * taps,
+        to: 0,
+        to_stride: panels_len(taps * c_in, c_out),
+        first: 0,
+        rows: [1, 1, taps, c_in],
+        row_strides: [0, 0, 1, taps as isize],
+        cols: c_out,
+        col_stride: c_in * taps,
+    }
+}
+
+/// Packs weights as [`conv_layout`] says.
 pub fn conv(dst: &mut [f32], w: &[f32], shape: ConvShape) {
-    let dst = &mut dst[..conv_len(shape)];
-    let taps = taps(&shape);
-    let (k, c_in, c_out) = (taps * shape.c_in, shape.c_in, shape.c_out);
-    dst.fill(0.0);
-    if dst.is_empty() {
-        return;
-    }
-    for (g, dst) in dst.chunks_exact_mut(panels_len(k, c_out)).enumerate() {
-        for (p, panel) in dst.chunks_exact_mut(k * PANEL).enumerate() {
-            for (i, row) in panel.chunks_exact_mut(PANEL).enumerate() {
-                let (tap, c) = (i / c_in, i % c_in);
-                for (o, x) in (p * PANEL..c_out).zip(row) {
-                    *x = w[((g * c_out + o) * c_in + c) * taps + tap];
-                }
-            }
-        }
-    }
+    conv_layout(shape).write(&mut dst[..conv_len(shape)], w);
 }
 
 /// Length of the packed weights of [`ConvDepthwise`](super::conv_depthwise_f32::ConvDepthwise).
@@ -83,19 +89,25 @@ pub const fn depthwise_len(shape: ConvShape) -> usize {
     panels_len(taps(&shape), shape.groups)
 }
 
-/// Packs ONNX weights `[groups][1][kd][kh][kw]` to `[kd * kh * kw][groups rounded up to 16]`.
-pub fn depthwise(dst: &mut [f32], w: &[f32], shape: ConvShape) {
-    let dst = &mut dst[..depthwise_len(shape)];
+/// The layout of ONNX weights `[groups][1][kd][kh][kw]` as `[kd * kh * kw][groups rounded up to 16]`.
+pub const fn depthwise_layout(shape: ConvShape) -> Panels {
     let taps = taps(&shape);
-    dst.fill(0.0);
-    if dst.is_empty() {
-        return;
+    Panels {
+        blocks: taps,
+        block_stride: 1,
+        to: 0,
+        to_stride: panels_len(1, shape.groups),
+        first: 0,
+        rows: [1; 4],
+        row_strides: [0; 4],
+        cols: shape.groups,
+        col_stride: taps,
     }
-    for (tap, row) in dst.chunks_exact_mut(panels_len(1, shape.groups)).enumerate() {
-        for (c, x) in row.iter_mut().enumerate().take(shape.groups) {
-            *x = w[c * taps + tap];
-        }
-    }
+}
+
+/// Packs weights as [`depthwise_layout`] says.
+pub fn depthwise(dst: &mut [f32], w: &[f32], shape: ConvShape) {
+    depthwise_layout(shape).write(&mut dst[..depthwise_len(shape)], w);
 }
 
 /// Length of the packed weights of [`ConvTranspose`](super::conv_transpose_f32::ConvTranspose).
@@ -103,31 +115,34 @@ pub const fn transpose_len(shape: ConvShape) -> usize {
     conv_len(shape)
 }
 
-/// Packs ONNX weights `[groups * c_in][c_out][kd][kh][kw]`, phase after phase of the output, to
+/// The layouts, one a phase of the output that has taps, of ONNX weights `[groups * c_in][c_out][kd][kh][kw]` as
 /// `[group][phase][panel][taps of the phase * c_in][16]`.
+pub fn transpose_layouts(shape: ConvShape) -> impl Iterator<Item = Panels> {
+    let (taps, c_in, c_out, kernel) = (taps(&shape), shape.c_in, shape.c_out, shape.kernel);
+    let strides = [kernel[1] * kernel[2], kernel[2], 1];
+    let mut to = 0;
+    Phase::all(&shape).filter(|phase| phase.taps() > 0).map(move |phase| {
+        let start = phase.tap(0);
+        let [d, h, w] = phase.count;
+        let row = |axis: usize| -((phase.step[axis] * strides[axis]) as isize);
+        let layout = Panels {
+            blocks: shape.groups,
+            block_stride: c_in * c_out * taps,
+            to,
+            to_stride: panels_len(taps * c_in, c_out),
+            first: (0..3).map(|axis| start[axis] * strides[axis]).sum(),
+            rows: [d, h, w, c_in],
+            row_strides: [row(0), row(1), row(2), (c_out * taps) as isize],
+            cols: c_out,
+            col_stride: taps,
+        };
+        to += layout.block_len();
+        layout
+    })
+}
+
+/// Packs weights as [`transpose_layouts`] say.
 pub fn transpose(dst: &mut [f32], w: &[f32], shape: ConvShape) {
     let dst = &mut dst[..conv_len(shape)];
-    let (c_in, c_out, kernel) = (shape.c_in, shape.c_out, shape.kernel);
-    dst.fill(0.0);
-    let mut rest = dst;
-    for g in 0..shape.groups {
-        for phase in Phase::all(&shape) {
-            let k = phase.taps() * c_in;
-            let (dst, after) = rest.split_at_mut(panels_len(k, c_out));
-            rest = after;
-            if dst.is_empty() {
-                continue;
-            }
-            for (p, panel) in dst.chunks_exact_mut(k * PANEL).enumerate() {
-                for (i, row) in panel.chunks_exact_mut(PANEL).enumerate() {
-                    let [d, h, x] = phase.tap(i / c_in);
-                    let tap = (d * kernel[1] + h) * kernel[2] + x;
-                    let c = g * c_in + i % c_in;
-                    for (o, x) in (p * PANEL..c_out).zip(row) {
-                        *x = w[(c * c_out + o) * (kernel[0] * kernel[1] * kernel[2]) + tap];
-                    }
-                }
-            }
-        }
-    }
+    transpose_layouts(shape).for_each(|layout| layout.write(dst, w));
 }

@@ -36,6 +36,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("one_hot", include_str!("one_hot.rs")),
     ("pad", include_str!("pad.rs")),
     ("polynomial", include_str!("polynomial.rs")),
+    ("panels", include_str!("panels.rs")),
     ("pool", include_str!("pool.rs")),
     ("recurrent", include_str!("recurrent.rs")),
     ("reduce", include_str!("reduce.rs")),

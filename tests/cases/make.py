@@ -72,6 +72,22 @@ case("conv_transpose", """(float[1,4,5,6] x) => (float[] plain, float[] strided,
       same = ConvTranspose<strides=[2,2], auto_pad="SAME_UPPER">(x, w) }""")
 case("conv_transpose_1d", """(float[2,3,7] x) => (float[] y) <float[3,18,4] w, float[18] b>
     { y = ConvTranspose<strides=[2], pads=[1,1]>(x, w, b) }""")
+case("conv_given_weights", """(float[2,6,9,7] x, float[20,6,3,3] w, float[20] b, float[9,2,3,2] wg, float[9] bg, float[6,1,3,3] wd, float[6] bd, float[18,6,1,1] wp)
+    => (float[] y, float[] grouped, float[] depthwise, float[] pointwise)
+    { y = Conv<pads=[1,0,2,1], strides=[2,1]>(x, w, b)
+      grouped = Conv<group=3, dilations=[2,1]>(x, wg, bg)
+      depthwise = Conv<group=6, pads=[1,1,1,1]>(x, wd, bd)
+      c = Conv(x, wp)
+      pointwise = Relu(c) }""")
+case("conv_given_weights_1d_3d", """(float[2,3,17] x, float[5,3,4] w, float[1,2,4,5,6] v, float[3,2,2,3,3] u) => (float[] y, float[] z)
+    { y = Conv<strides=[2], pads=[1,2], dilations=[2]>(x, w)
+      z = Conv<strides=[1,2,1], pads=[0,1,1,1,1,0]>(v, u) }""")
+case("conv_transpose_given_weights", """(float[1,4,5,6] x, float[4,3,3,3] w, float[3] b, float[4,18,2,3] wg)
+    => (float[] plain, float[] strided, float[] grouped, float[] dilated)
+    { plain = ConvTranspose(x, w, b)
+      strided = ConvTranspose<strides=[2,3], pads=[1,0,1,2], output_padding=[1,0]>(x, w, b)
+      grouped = ConvTranspose<group=2, strides=[2,2]>(x, wg)
+      dilated = ConvTranspose<dilations=[2,1], strides=[3,2]>(x, w) }""")
 case("conv_batch_norm_relu_residual", """(float[1,8,6,6] x) => (float[] y)
     <float[8,8,3,3] w1, float[8] scale1, float[8] b1, float[8] mean1, float[8] var1,
      float[8,8,3,3] w2, float[8] scale2, float[8] b2, float[8] mean2, float[8] var2>
@@ -610,6 +626,16 @@ case("rnn", """(float[5,2,3] x, float[2,2,4] h) => (float[] y, float[] y_h, floa
     <float[2,4,3] w, float[2,4,4] wr, float[2,8] wb, float[1,4,3] w1, float[1,4,4] wr1>
     { y, y_h = RNN<hidden_size=4, direction="bidirectional">(x, w, wr, wb, , h)
       relu = RNN<hidden_size=4, activations=["Relu"]>(x, w1, wr1) }""")
+case("lstm_given_weights", """(float[5,2,3] x, float[2,16,3] w, float[2,16,4] r, float[2,32] b, float[2,2,4] h, float[2,2,4] c, float[2,12] p)
+    => (float[] y, float[] y_h, float[] y_c)
+    { y, y_h, y_c = LSTM<hidden_size=4, direction="bidirectional">(x, w, r, b, , h, c, p) }""")
+case("gru_given_weights", """(float[5,2,3] x, float[1,12,3] w, float[1,12,4] r, float[1,24] b, float[2,12,3] w2, float[2,12,4] r2, float[2,24] b2)
+    => (float[] before, float[] after, float[] none)
+    { before = GRU<hidden_size=4>(x, w, r, b)
+      after = GRU<hidden_size=4, linear_before_reset=1, direction="bidirectional">(x, w2, r2, b2)
+      none = GRU<hidden_size=4, linear_before_reset=1>(x, w, r) }""")
+case("rnn_given_weights", """(float[5,2,3] x, float[2,21,3] w, float[2,21,21] r, float[2,42] b) => (float[] y, float[] y_h)
+    { y, y_h = RNN<hidden_size=21, direction="bidirectional">(x, w, r, b) }""")
 case("if_known_condition", """(float[2,3] x) => (float[] y) <bool yes = {1}, float two = {2.0}>
     { y = If(yes) <then_branch = doubled () => (float[2,3] t) { t = Mul(x, two) },
                    else_branch = negated () => (float[2,3] e) { e = Neg(x) }> }""")

@@ -3,7 +3,8 @@
 use super::epilogue;
 use super::map::Map;
 use super::matmul::padded_bias;
-use super::operands::{count, fixed, has_shape, is_f32, is_number, is_of, result};
+use super::operands::{count, fixed, fixed_shape, has_shape, is_f32, is_number, is_of, result};
+use super::packed::packed;
 use super::window::{self, Window, three};
 use super::{Lower, Rules};
 use crate::ir::{DType, Dim, Tensor, Type, indices, strides};
@@ -97,10 +98,10 @@ impl Rules for Conv {
 
     fn lower(&self, cx: &mut Lower) -> Result<(), String> {
         is_f32(cx.ty(0))?;
-        let weight = cx.tensor(1).cloned().ok_or("the weight is not a constant; only constant weights work")?;
+        let weight = fixed_shape("the weight", cx.ty(1))?;
         let (x, out) = (cx.ty(0).shape.clone(), cx.out_ty(0).shape.clone());
         // The kernel works along the last spatial axis; one that is a point before and after must not stand there.
-        let (input, output, window) = (&x[1..x.len() - 1], &out[1..out.len() - 1], &weight.shape()[2..]);
+        let (input, output, window) = (&x[1..x.len() - 1], &out[1..out.len() - 1], &weight[2..]);
         let point = |axis: &usize| {
             input[*axis].is(1) && output[*axis].is(1) && window[*axis] == 1 && self.pads[*axis] == (0, 0)
         };
@@ -119,28 +120,19 @@ impl Rules for Conv {
             pad: &axes.iter().map(|&axis| self.pads[axis].0).collect::<Vec<usize>>(),
             batch: &x[0],
             groups: self.groups,
-            c_in: weight.shape()[1],
-            c_out: weight.shape()[0] / self.groups,
+            c_in: weight[1],
+            c_out: weight[0] / self.groups,
         };
         sizes.check()?;
         let shape = sizes.numbers();
-        let w = weight.to_f32s();
         let depthwise = sizes.c_in == 1 && sizes.c_out == 1 && sizes.groups > 1;
         if depthwise {
-            let mut packed = vec![0.0; pack::depthwise_len(shape)];
-            pack::depthwise(&mut packed, &w, shape);
+            let w = packed(cx, 1, &[pack::depthwise_layout(shape)], pack::depthwise_len(shape));
             let bias = if self.bias { Some(padded_bias(cx, 2, 1, sizes.groups)) } else { None };
-            sizes.call(
-                cx,
-                ("conv_depthwise_f32", "ConvDepthwise"),
-                &packed,
-                bias,
-                Dim::from(0),
-                self.epilogue.as_ref(),
-            );
+            let kernel = ("conv_depthwise_f32", "ConvDepthwise");
+            sizes.call(cx, kernel, w, bias, Dim::from(0), self.epilogue.as_ref());
         } else {
-            let mut packed = vec![0.0; pack::conv_len(shape)];
-            pack::conv(&mut packed, &w, shape);
+            let w = packed(cx, 1, &[pack::conv_layout(shape)], pack::conv_len(shape));
             let bias = if self.bias { Some(padded_bias(cx, 2, sizes.groups, sizes.c_out)) } else { None };
             // Without padding every window is read where it lies.
             let padded = self.pads.iter().any(|&(before, after)| before > 0 || after > 0);
@@ -149,7 +141,7 @@ impl Rules for Conv {
                 false if padded => sizes.most_scratch(shape.stride),
                 false => Dim::from(0),
             };
-            sizes.call(cx, ("conv_f32", "Conv"), &packed, bias, scratch, self.epilogue.as_ref());
+            sizes.call(cx, ("conv_f32", "Conv"), w, bias, scratch, self.epilogue.as_ref());
         }
         Ok(())
     }
@@ -229,7 +221,7 @@ impl Sizes<'_> {
         &self,
         cx: &mut Lower,
         (module, task): (&'static str, &'static str),
-        packed: &[f32],
+        w: Operand,
         bias: Option<Operand>,
         scratch: Dim,
         epilogue: Option<&Map>,
@@ -251,7 +243,7 @@ impl Sizes<'_> {
                 ("c_out", Arg::Size(Dim::from(self.c_out))),
             ],
         );
-        let (scratch, w) = (cx.scratch(DType::F32, scratch), cx.weight_f32(packed));
+        let scratch = cx.scratch(DType::F32, scratch);
         let (out, x, result) = (cx.output(0), cx.input(0), cx.out_ty(0).shape.clone());
         let epilogue = cx.epilogue(epilogue, 2 + usize::from(bias.is_some()), &result);
         cx.call(

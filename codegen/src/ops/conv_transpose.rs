@@ -3,11 +3,16 @@
 use super::conv::Sizes;
 use super::map::Map;
 use super::matmul::padded_bias;
-use super::operands::{count, fixed, has_shape, is_f32, is_number, is_of, result};
+use super::operands::{count, fixed, fixed_shape, has_shape, is_f32, is_number, is_of, result};
+use super::packed::packed;
 use super::{Lower, Rules};
 use super::{epilogue, window};
 use crate::ir::{Dim, Tensor, Type, indices, strides};
+use kiln_kernels::panels::Panels;
 use kiln_kernels::{conv_transpose_f32, pack};
+
+/// The most phases of the result whose weights are packed at run time: each is a step of its own.
+const MAX_PHASES: usize = 64;
 
 /// Channels-last transposed convolution. Operands: x `[n, spatial…, c_in*groups]`, w `[c_in*groups, c_out, kernel…]` (ONNX's order), bias
 /// `[c_out*groups]` if `bias`, then the epilogue's operands. Output size: `(in-1)*stride + (kernel-1)*dilation + 1 - pads + extra`.
@@ -117,36 +122,42 @@ impl Rules for ConvTranspose {
 
     fn lower(&self, cx: &mut Lower) -> Result<(), String> {
         is_f32(cx.ty(0))?;
-        let weight = cx.tensor(1).cloned().ok_or("the weight is not a constant; only constant weights work")?;
+        let weight = fixed_shape("the weight", cx.ty(1))?;
         let pad = self.pads.iter().map(|&(before, _)| usize::try_from(before)).collect::<Result<Vec<usize>, _>>();
         let pad = pad.map_err(|_| format!("pads of {:?} are not supported; pads of 0 and more work", self.pads))?;
         let (x, out) = (cx.ty(0).shape.clone(), cx.out_ty(0).shape.clone());
         let sizes = Sizes {
             input: &x[1..x.len() - 1],
             output: &out[1..out.len() - 1],
-            kernel: &weight.shape()[2..],
+            kernel: &weight[2..],
             stride: &self.stride,
             dilation: &self.dilation,
             pad: &pad,
             batch: &x[0],
             groups: self.groups,
-            c_in: weight.shape()[0] / self.groups,
-            c_out: weight.shape()[1],
+            c_in: weight[0] / self.groups,
+            c_out: weight[1],
         };
         sizes.check()?;
         if self.stride.iter().product::<usize>() > 1 << 16 {
             return Err(format!("strides of {:?} are not supported; a product of up to 65536 works", self.stride));
         }
         let shape = sizes.numbers();
-        let mut packed = vec![0.0; pack::transpose_len(shape)];
-        pack::transpose(&mut packed, &weight.to_f32s(), shape);
+        let layouts: Vec<Panels> = pack::transpose_layouts(shape).collect();
+        if cx.tensor(1).is_none() && layouts.len() > MAX_PHASES {
+            return Err(format!(
+                "a weight that is not a constant and strides of {:?} are not supported\nhelp: a product of the strides of up to {MAX_PHASES} works, or a constant weight",
+                self.stride
+            ));
+        }
+        let w = packed(cx, 1, &layouts, pack::transpose_len(shape));
         let bias = if self.bias { Some(padded_bias(cx, 2, sizes.groups, sizes.c_out)) } else { None };
         let scratch = match sizes.is_fixed() {
             true => Dim::from(conv_transpose_f32::conv_transpose_scratch_len(shape)),
             // Each phase of the result is a convolution of stride 1.
             false => sizes.most_scratch([1; 3]),
         };
-        sizes.call(cx, ("conv_transpose_f32", "ConvTranspose"), &packed, bias, scratch, self.epilogue.as_ref());
+        sizes.call(cx, ("conv_transpose_f32", "ConvTranspose"), w, bias, scratch, self.epilogue.as_ref());
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use crate::ir::{Dim, Tensor, Type};
 use crate::plan::Arg;
 use kiln_kernels::gru;
 
-/// ONNX GRU, layout 0. Operands: x `[seq, batch, in]`, w `[dirs, 3h, in]`, r `[dirs, 3h, h]` (constants), bias `[dirs, 6h]` if `bias`, `lens` i32
+/// ONNX GRU, layout 0. Operands: x `[seq, batch, in]`, w `[dirs, 3h, in]`, r `[dirs, 3h, h]`, bias `[dirs, 6h]` if `bias`, `lens` i32
 /// `[batch]`, `h0` `[dirs, batch, h]`, each if flagged. Results: y `[seq, dirs, batch, h]`, y_h `[dirs, batch, h]`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Gru {
@@ -59,12 +59,14 @@ impl Rules for Gru {
     fn lower(&self, cx: &mut Lower) -> Result<(), String> {
         let (layer, h) = (self.layer(), self.hidden);
         for dir in 0..self.direction.count() {
-            let (w_bias, r_bias) = layer.biases(cx, dir)?;
             // The candidate's recurrent bias is added inside the reset where the reset comes last.
             let late = if self.linear_before_reset { 2 * h } else { 3 * h };
-            let bias: Vec<f32> = (0..3 * h).map(|i| w_bias[i] + if i < late { r_bias[i] } else { 0.0 }).collect();
-            let rbh = (self.bias && self.linear_before_reset).then(|| cx.weight_f32(&r_bias[2 * h..]));
-            let mut fields = layer.direction(cx, dir, &bias, gru::scratch_len(1, h), self.clip)?;
+            let bias = layer.bias(cx, dir, late);
+            let rbh = layer.places().bias.filter(|_| self.linear_before_reset).map(|at| {
+                let both = layer.of_direction(cx.input(at), dir);
+                both.part(Dim::from(5 * h), Dim::from(h))
+            });
+            let mut fields = layer.direction(cx, dir, bias, gru::scratch_len(1, h), self.clip)?;
             fields.extend([
                 ("rbh", Arg::ReadOpt(rbh)),
                 ("linear_before_reset", Arg::Bool(self.linear_before_reset)),

@@ -7,7 +7,7 @@ use crate::ir::{Dim, Tensor, Type};
 use crate::plan::Arg;
 use kiln_kernels::lstm;
 
-/// ONNX LSTM, layout 0. Operands: x `[seq, batch, in]`, w `[dirs, 4h, in]`, r `[dirs, 4h, h]` (constants), bias `[dirs, 8h]` if `bias`, then
+/// ONNX LSTM, layout 0. Operands: x `[seq, batch, in]`, w `[dirs, 4h, in]`, r `[dirs, 4h, h]`, bias `[dirs, 8h]` if `bias`, then
 /// `lens` i32 `[batch]`, `h0` and `c0` `[dirs, batch, h]`, `peephole` `[dirs, 3h]`, each if flagged. Results: y `[seq, dirs, batch, h]`,
 /// y_h and y_c `[dirs, batch, h]`.
 #[derive(Clone, PartialEq, Debug)]
@@ -67,9 +67,8 @@ impl Rules for Lstm {
     fn lower(&self, cx: &mut Lower) -> Result<(), String> {
         let (layer, at) = (self.layer(), self.layer().places());
         for dir in 0..self.direction.count() {
-            let (w_bias, r_bias) = layer.biases(cx, dir)?;
-            let bias: Vec<f32> = w_bias.iter().zip(&r_bias).map(|(w, r)| w + r).collect();
-            let mut fields = layer.direction(cx, dir, &bias, lstm::scratch_len(1, self.hidden), self.clip)?;
+            let bias = layer.bias(cx, dir, layer.gates * self.hidden);
+            let mut fields = layer.direction(cx, dir, bias, lstm::scratch_len(1, self.hidden), self.clip)?;
             let part = |cx: &mut Lower, at: Option<usize>| at.map(|at| layer.of_direction(cx.input(at), dir));
             fields.extend([
                 ("y_c", Arg::Write(layer.of_direction(cx.output(2), dir))),

@@ -3,6 +3,7 @@
 use super::epilogue;
 use super::map::{Binary, Map, broadcast, collapse};
 use super::operands::{count, fixed, has_shape, is_f32, is_number, is_of, result};
+use super::packed::packed;
 use super::window::three;
 use super::{Lower, Rules};
 use crate::ir::{DType, Dim, Tensor, Type, indices, strides};
@@ -83,7 +84,7 @@ impl Rules for MatMul {
         let (a, b) = (cx.ty(0), cx.ty(1));
         is_f32(a)?;
         match cx.tensor(1) {
-            Some(weight) if self.flattens(a, b) => self.lower_packed(cx, weight.clone()),
+            Some(_) if self.flattens(a, b) => self.lower_packed(cx),
             _ => self.lower_batched(cx),
         }
     }
@@ -125,20 +126,18 @@ impl MatMul {
     }
 
     /// A constant b is packed ahead of time.
-    fn lower_packed(&self, cx: &mut Lower, weight: Tensor) -> Result<(), String> {
+    fn lower_packed(&self, cx: &mut Lower) -> Result<(), String> {
         let first = 2 + usize::from(self.bias);
         let [k, n] = matrix(cx.ty(1), self.trans_b);
         let (k, n) = (fixed("the number of rows", &k)?, fixed("the number of columns", &n)?);
-        let mut packed = vec![0.0; pack::panels_len(k, n)];
         let (k_stride, n_stride) = if self.trans_b { (1, k) } else { (n, 1) };
-        pack::panels(&mut packed, &weight.to_f32s(), k, n, k_stride, n_stride);
+        let b = packed(cx, 1, &[pack::panels_layout(k, n, k_stride, n_stride)], pack::panels_len(k, n));
         let (m, a_row_stride, a_col_stride) = self.rows(cx.ty(0));
         // A is read where it lies unless its columns are strided.
         let rows = m.as_usize().unwrap_or(usize::MAX);
         let scratch = if self.trans_a { matmul_f32::scratch_len(rows, k, n) } else { 0 };
         let scratch = cx.scratch(DType::F32, Dim::from(scratch));
         let bias = if self.bias { Some(padded_bias(cx, 2, 1, n)) } else { None };
-        let b = cx.weight_f32(&packed);
         let (out, a) = (cx.output(0), cx.input(0));
         let shape = cx.out_ty(0).shape.clone();
         let epilogue = cx.epilogue(self.epilogue.as_ref(), first, &shape);
@@ -281,7 +280,7 @@ pub(super) fn padded_bias(cx: &mut Lower, operand: usize, groups: usize, cols: u
     for group in 0..groups {
         let to = padded.part(Dim::from(group * (len / groups.max(1))), Dim::from(cols));
         let from = bias.part(Dim::from(group * cols), Dim::from(cols));
-        cx.call("strided", "Copy1", vec![("out", Arg::Write(to)), ("x", Arg::Read(from))]);
+        cx.prepare("strided", "Copy1", vec![("out", Arg::Write(to)), ("x", Arg::Read(from))]);
     }
     padded
 }

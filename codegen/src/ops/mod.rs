@@ -95,6 +95,7 @@ macro_rules! ops {
 
 mod epilogue;
 mod operands;
+mod packed;
 mod recurrent;
 mod walk;
 mod window;

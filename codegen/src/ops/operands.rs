@@ -57,6 +57,11 @@ pub fn fixed(what: &str, dim: &Dim) -> Result<usize, String> {
     dim.as_usize().ok_or_else(|| format!("{what} is {dim}; it must be a fixed number"))
 }
 
+/// Sizes that must all be numbers.
+pub fn fixed_shape(what: &str, ty: &Type) -> Result<Vec<usize>, String> {
+    ty.dims().ok_or_else(|| format!("{what} is {ty}; its sizes must be fixed numbers"))
+}
+
 /// What a type rule says of constants: the results' element types and sizes, as numbers.
 pub fn results(op: &impl Rules, inputs: &[&Tensor]) -> Result<Vec<(DType, Vec<usize>)>, String> {
     const LIMIT: usize = 1 << 32;

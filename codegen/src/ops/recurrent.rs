@@ -2,12 +2,15 @@
 //! input that comes before it.
 
 use super::Lower;
+use super::map::{Binary, Map};
 use super::matmul::Product;
 use super::operands::{count, fixed, has_shape, is_of};
+use super::packed::packed;
 use super::rnn::Direction;
 use crate::ir::{DType, Dim, Tensor, Type};
 use crate::plan::{Arg, Operand};
 use kiln_kernels::pack;
+use kiln_kernels::panels::Panels;
 
 /// The most state a layer may have; keeps products of sizes exact.
 const MAX_HIDDEN: usize = 1 << 20;
@@ -170,40 +173,63 @@ impl Layer {
 }
 
 impl Layer {
-    /// One direction's part of a constant operand.
-    fn weights(&self, cx: &Lower, operand: usize, dir: usize, what: &str) -> Result<Vec<f32>, String> {
-        let tensor = cx.tensor(operand).ok_or_else(|| format!("{what} is not a constant; only constants work"))?;
-        let all = tensor.to_f32s();
-        let len = all.len() / self.direction.count();
-        Ok(all[dir * len..][..len].to_vec())
+    /// One direction's part of w or r, a matrix of `k` columns, in panels.
+    fn packed(&self, cx: &mut Lower, operand: usize, dir: usize, k: usize) -> Operand {
+        let n = self.gates * self.hidden;
+        let layout = Panels { first: dir * n * k, ..pack::panels_layout(k, n, 1, k) };
+        packed(cx, operand, &[layout], pack::panels_len(k, n))
     }
 
-    /// What is added to the products with w and with r, in one direction; zeros if there is no bias.
-    pub fn biases(&self, cx: &Lower, dir: usize) -> Result<(Vec<f32>, Vec<f32>), String> {
+    /// What is added to the input's product in one direction, rounded up to 16: w's bias and, in the first `both` rows, r's.
+    pub fn bias(&self, cx: &mut Lower, dir: usize, both: usize) -> Operand {
         let rows = self.gates * self.hidden;
-        let both = match self.places().bias {
-            Some(at) => self.weights(cx, at, dir, "the bias")?,
-            None => vec![0.0; rows * 2],
-        };
-        Ok((both[..rows].to_vec(), both[rows..].to_vec()))
+        let mut padded = vec![0.0; pack::bias_len(1, rows)];
+        let Some(at) = self.places().bias else { return cx.weight_f32(&padded) };
+        if let Some(tensor) = cx.tensor(at) {
+            let all = tensor.to_f32s();
+            let (w, r) = all[dir * 2 * rows..][..2 * rows].split_at(rows);
+            for (i, sum) in padded[..rows].iter_mut().enumerate() {
+                *sum = w[i] + if i < both { r[i] } else { 0.0 };
+            }
+            return cx.weight_f32(&padded);
+        }
+        // What lies beyond the rows does not matter.
+        let (out, bias) = (cx.scratch(DType::F32, Dim::from(padded.len())), self.of_direction(cx.input(at), dir));
+        let part = |of: &Operand, from: usize, len: usize| of.part(Dim::from(from), Dim::from(len));
+        let mut add = Map::of(&[DType::F32; 2]);
+        let sum = add.binary(Binary::Add, 0, 1);
+        let func = cx.func(&add.finish(sum));
+        let ins = vec![Some(part(&bias, 0, both)), Some(part(&bias, rows, both))];
+        cx.prepare(
+            "map",
+            "Map",
+            vec![
+                ("out", Arg::Write(part(&out, 0, both))),
+                ("ins", Arg::ReadOpts(ins)),
+                ("dims", Arg::Sizes(vec![Dim::from(both)])),
+                ("strides", Arg::Table(vec![vec![Dim::from(1)]; 2])),
+                ("f", Arg::Func(func, Vec::new())),
+            ],
+        );
+        if both < rows {
+            let (to, from) = (part(&out, both, rows - both), part(&bias, both, rows - both));
+            cx.prepare("strided", "Copy1", vec![("out", Arg::Write(to)), ("x", Arg::Read(from))]);
+        }
+        out
     }
 
     /// The product of all of the input with one direction's w, plus `bias`: `[seq * batch][gates * hidden]`.
-    fn project(&self, cx: &mut Lower, dir: usize, bias: &[f32]) -> Result<Operand, String> {
+    fn project(&self, cx: &mut Lower, dir: usize, bias: Operand) -> Result<Operand, String> {
         let x_shape = cx.ty(0).shape.clone();
         let (k, n) = (fixed("the input's width", &x_shape[2])?, self.gates * self.hidden);
-        let w = self.weights(cx, 1, dir, "w")?;
+        let b = self.packed(cx, 1, dir, k);
         let m = x_shape[0].clone() * x_shape[1].clone();
-        let mut packed = vec![0.0; pack::panels_len(k, n)];
-        pack::panels(&mut packed, &w, k, n, 1, k);
-        let mut padded = vec![0.0; pack::bias_len(1, n)];
-        pack::bias(&mut padded, bias, 1, n);
         let out = cx.scratch(DType::F32, m.clone() * Dim::from(n));
         let product = Product {
             out: out.clone(),
             a: cx.input(0),
-            b: cx.weight_f32(&packed),
-            bias: Some(cx.weight_f32(&padded)),
+            b,
+            bias: Some(bias),
             m,
             k,
             n,
@@ -221,15 +247,13 @@ impl Layer {
         &self,
         cx: &mut Lower,
         dir: usize,
-        bias: &[f32],
+        bias: Operand,
         scratch: usize,
         clip: Option<f32>,
     ) -> Result<Vec<(&'static str, Arg)>, String> {
         let gates = self.project(cx, dir, bias)?;
-        let (hidden, rows) = (self.hidden, self.gates * self.hidden);
-        let mut r = vec![0.0; pack::panels_len(hidden, rows)];
-        pack::panels(&mut r, &self.weights(cx, 2, dir, "r")?, hidden, rows, 1, hidden);
-        let r = cx.weight_f32(&r);
+        let hidden = self.hidden;
+        let r = self.packed(cx, 2, dir, hidden);
         let shape = cx.ty(0).shape.clone();
         let (seq, batch) = (shape[0].clone(), shape[1].clone());
         let (at, state) = (self.places(), batch.clone() * Dim::from(hidden));

@@ -6,7 +6,7 @@ use crate::ir::{Dim, Tensor, Type};
 use crate::plan::Arg;
 use kiln_kernels::rnn;
 
-/// ONNX RNN, layout 0. Operands: x `[seq, batch, in]`, w `[dirs, h, in]`, r `[dirs, h, h]` (constants), bias `[dirs, 2h]` if `bias`, `lens` i32
+/// ONNX RNN, layout 0. Operands: x `[seq, batch, in]`, w `[dirs, h, in]`, r `[dirs, h, h]`, bias `[dirs, 2h]` if `bias`, `lens` i32
 /// `[batch]`, `h0` `[dirs, batch, h]`, each if flagged. Results: y `[seq, dirs, batch, h]`, y_h `[dirs, batch, h]`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Rnn {
@@ -72,9 +72,8 @@ impl Rules for Rnn {
     fn lower(&self, cx: &mut Lower) -> Result<(), String> {
         let layer = self.layer();
         for dir in 0..self.direction.count() {
-            let (w_bias, r_bias) = layer.biases(cx, dir)?;
-            let bias: Vec<f32> = w_bias.iter().zip(&r_bias).map(|(w, r)| w + r).collect();
-            let mut fields = layer.direction(cx, dir, &bias, rnn::scratch_len(1, self.hidden), self.clip)?;
+            let bias = layer.bias(cx, dir, layer.gates * self.hidden);
+            let mut fields = layer.direction(cx, dir, bias, rnn::scratch_len(1, self.hidden), self.clip)?;
             fields.push(("f", self.activations[dir].arg()));
             cx.call("rnn", "Rnn", fields);
         }
