@@ -6,6 +6,8 @@ pub trait Number: Copy + PartialOrd + 'static {
     const ZERO: Self;
     /// 1
     const ONE: Self;
+    /// Not above any number.
+    const LOWEST: Self;
     /// `self + other`
     fn plus(self, other: Self) -> Self;
     /// `self * other`
@@ -29,6 +31,7 @@ macro_rules! floats {
         $(impl Number for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
+            const LOWEST: Self = $t::NEG_INFINITY;
             #[inline(always)]
             fn plus(self, other: Self) -> Self {
                 self + other
@@ -58,6 +61,7 @@ macro_rules! integers {
         $(impl Number for $t {
             const ZERO: Self = 0;
             const ONE: Self = 1;
+            const LOWEST: Self = $t::MIN;
             #[inline(always)]
             fn plus(self, other: Self) -> Self {
                 self.wrapping_add(other)

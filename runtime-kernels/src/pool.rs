@@ -179,12 +179,12 @@ impl Fold for Norm {
 }
 
 /// The part of a window inside the input.
-struct Clip {
+pub(super) struct Clip {
     /// Offset of the first pixel in the image, in pixels.
-    from: usize,
+    pub from: usize,
     /// Pixels, and the distance between them, in each dimension.
-    count: [usize; 3],
-    pitch: [usize; 3],
+    pub count: [usize; 3],
+    pub pitch: [usize; 3],
 }
 
 impl Clip {
@@ -222,7 +222,7 @@ impl Clip {
 
 /// Calls `each(output pixel, image, clip, position)` for every output pixel.
 #[inline(always)]
-fn windows(shape: &PoolShape, mut each: impl FnMut(usize, usize, Clip, [usize; 3])) {
+pub(super) fn windows(shape: &PoolShape, mut each: impl FnMut(usize, usize, Clip, [usize; 3])) {
     let [depth, height, width] = shape.output;
     let mut pixel = 0;
     for entry in 0..shape.batch {
@@ -301,7 +301,7 @@ fn vectors<S: Simd, F: Fold, const N: usize>(
 
 /// How many positions of a window lie within the input and its padding.
 #[inline(always)]
-fn padded_count(shape: &PoolShape, at: [usize; 3]) -> usize {
+pub(super) fn padded_count(shape: &PoolShape, at: [usize; 3]) -> usize {
     let taps = [0, 1, 2].map(|dim| {
         let size = shape.pad[dim] + shape.input[dim] + shape.pad_end[dim];
         taps_inside(at[dim] * shape.stride[dim], 0, size, shape.kernel[dim], shape.dilation[dim]).len()

@@ -7,7 +7,7 @@
 A case is a graph in ONNX's text form. Between `<` and `>` stand its constants: with a value, or with a type alone, and then
 random numbers fill it (small ones for what starts with `w`, positive ones for what starts with `var`). Inputs are random too:
 floats are normal, integers 0, 1 or 2, bools a coin's toss, unless `feed` says otherwise. `sizes` gives one run for each
-choice of the free sizes. The seed is the case's name, so a run of this script changes no case but those that were edited.
+choice of the free sizes. What onnxruntime has no kernel for names ONNX's reference as its `oracle`. The seed is the case's name, so a run of this script changes no case but those that were edited.
 """
 
 import json
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.reference
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
@@ -27,12 +28,53 @@ LARGEST_MODEL = 40_000
 
 
 def case(name, graph, *, opset=21, dim=(), pin=(), options=None, sizes=({},), feed=None, functions="", tolerance=None,
-         edit=None, expect=None):
+         edit=None, expect=None, oracle="onnxruntime"):
     """Registers a case; see the top of the file."""
     assert name not in CASES, name
     CASES[name] = dict(graph=graph, opset=opset, dim=list(dim), pin=list(pin), options=options or {}, sizes=sizes, feed=feed,
-                       functions=functions, tolerance=tolerance, edit=edit, expect=expect)
+                       functions=functions, tolerance=tolerance, edit=edit, expect=expect, oracle=oracle)
 
+
+# Other elements than f32 -----------------------------------------------------------------------------------------------------
+
+case("matmul_double", """(double[2,5,7] x, double[2,7,19] z, double[5,7] c) => (double[] batched, double[] constant, double[] transposed, double[] added)
+    <double[7,9] w, double[21,5] w2, double[21] b>
+    { batched = MatMul(x, z)
+      constant = MatMul(x, w)
+      transposed = Gemm<transA=1, transB=1, alpha=0.5>(c, w2)
+      added = Gemm<transA=1, transB=1, beta=2.0>(c, w2, b) }""", tolerance=[1e-12, 1e-12])
+case("matmul_integers", """(int32[3,6,40] x, int32[40,33] z, int64[4,9] i, int64[9,5] j, uint32[2,3] u, uint32[3,2] v, uint64[1,3] p, uint64[3,2] q)
+    => (int32[] small, int64[] wide, uint32[] unsigned, uint64[] long)
+    { small = MatMul(x, z)
+      wide = MatMul(i, j)
+      unsigned = MatMul(u, v)
+      long = MatMul(p, q) }""", feed=lambda r, s: dict(
+    x=r.integers(-2**31, 2**31, (3, 6, 40)).astype(np.int32), z=r.integers(-9, 9, (40, 33)).astype(np.int32),
+    i=r.integers(-2**40, 2**40, (4, 9)), j=r.integers(-99, 99, (9, 5)),
+    u=r.integers(0, 2**32, (2, 3)).astype(np.uint32), p=r.integers(0, 2**63, (1, 3)).astype(np.uint64)), oracle="onnx")
+case("conv_double", """(double[2,4,7,6] x, double[6,2,3,2] g) => (double[] y, double[] grouped, double[] transposed, double[] line)
+    <double[19,4,3,3] w, double[19] b, double[4,5,2,3] wt, double[5] bt, double[3,2,4] wl>
+    { y = Conv<pads=[1,0,2,1], strides=[2,1]>(x, w, b)
+      grouped = Conv<group=2, dilations=[2,1]>(x, g)
+      transposed = ConvTranspose<strides=[2,3], pads=[1,0,0,1], output_padding=[1,0]>(x, wt, bt)
+      shape = Constant<value_ints=[4,2,42]>()
+      flat = Reshape(x, shape)
+      line = Conv<pads=[1,2], dilations=[2]>(flat, wl) }""", oracle="onnx", tolerance=[1e-12, 1e-12])
+case("pool_other_elements", """(uint8[1,3,7,6] u, int8[1,3,7,6] i, double[1,3,7,6] d) => (uint8[] bytes, int8[] signed, double[] most, int64[] at, double[] mean, double[] counted, double[] norm)
+    { bytes = MaxPool<kernel_shape=[3,2], strides=[2,1], pads=[1,0,1,1]>(u)
+      signed = MaxPool<kernel_shape=[2,2], dilations=[2,3], ceil_mode=1, strides=[2,2]>(i)
+      most, at = MaxPool<kernel_shape=[3,3], storage_order=1, strides=[2,2], pads=[1,1,1,1]>(d)
+      mean = AveragePool<kernel_shape=[3,2], pads=[1,1,1,0]>(d)
+      counted = AveragePool<kernel_shape=[3,2], pads=[1,1,1,0], count_include_pad=1, ceil_mode=1, strides=[2,2]>(d)
+      norm = LpPool<kernel_shape=[2,2], p=3>(d) }""", feed=lambda r, s: dict(
+    u=r.integers(0, 256, (1, 3, 7, 6)).astype(np.uint8), i=r.integers(-128, 0, (1, 3, 7, 6)).astype(np.int8)), oracle="onnx")
+case("norms_double", """(double[2,6,5] x) => (double[] soft, double[] log, double[] layer, double[] group, double[] instance)
+    <double[5] s, double[5] t, double[6] sc, double[6] bc>
+    { soft = Softmax<axis=1>(x)
+      log = LogSoftmax(x)
+      layer = LayerNormalization(x, s, t)
+      group = GroupNormalization<num_groups=3>(x, sc, bc)
+      instance = InstanceNormalization(x, sc, bc) }""", oracle="onnx")
 
 # Convolution -----------------------------------------------------------------------------------------------------------------
 
@@ -962,7 +1004,8 @@ def build(name, spec, rng):
         if info.name not in made:
             assert info.name not in constants
             shape = [d.dim_value for d in info.type.tensor_type.shape.dim]
-            graph.initializer.append(numpy_helper.from_array(fill(shape, info.name, rng), info.name))
+            dtype = helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type)
+            graph.initializer.append(numpy_helper.from_array(fill(shape, info.name, rng).astype(dtype), info.name))
             graph.value_info.remove(info)
     if spec["edit"]:
         rename(graph, spec["edit"])
@@ -996,7 +1039,10 @@ def make(name, spec):
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
+    if spec["oracle"] == "onnx":
+        session = onnx.reference.ReferenceEvaluator(model)
+    else:
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
     runs = []
     for at, sizes in enumerate(spec["sizes"]):
         feed = spec["feed"](rng, sizes) if spec["feed"] else {}

@@ -2,6 +2,7 @@
 
 use super::array::{join, part};
 use super::cx::{Cx, Entry, Results};
+use super::reduce;
 use crate::ir::{DType, Dim, ValueId};
 use crate::ops::expand::Expand;
 use crate::ops::gather::Gather;
@@ -9,7 +10,6 @@ use crate::ops::map::{Binary, Map, Unary};
 use crate::ops::matmul::MatMul;
 use crate::ops::pad::{Pad, PadMode};
 use crate::ops::range::Range;
-use crate::ops::softmax::Softmax;
 
 /// ai.onnx Attention: Q, K, V, mask, past key, past value. Results: Y, present key, present value, scores.
 pub fn attention(cx: &mut Cx) -> Results {
@@ -62,7 +62,7 @@ pub fn attention(cx: &mut Cx) -> Results {
             map.binary(Binary::Mul, tanh, cap)
         })?;
     }
-    let weights = cx.add(Softmax { axis: 3, log: false }, &[scores])?;
+    let weights = reduce::softmax_along(cx, scores, 3, false)?;
     let mut y = cx.add(MatMul::default(), &[weights, v])?;
     if flat {
         let shape = cx.ty(y).shape;
@@ -86,7 +86,7 @@ pub fn softmax_product(cx: &mut Cx, scores: ValueId, v: ValueId, past: Option<Di
         Some(past) => causal(cx, scores, past, dtype)?,
         None => scores,
     };
-    let weights = cx.add(Softmax { axis: 3, log: false }, &[scores])?;
+    let weights = reduce::softmax_along(cx, scores, 3, false)?;
     cx.add(MatMul::default(), &[weights, v])
 }
 

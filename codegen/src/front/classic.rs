@@ -1,13 +1,13 @@
 //! Operators of ai.onnx.ml that are small: scaling, picking, linear models, tables of labels.
 
 use super::cx::{Cx, Entry, Results, one};
+use super::reduce;
 use crate::ir::{DType, Dim, Tensor, ValueId};
 use crate::ops::arg_reduce::ArgReduce;
 use crate::ops::gather::Gather;
 use crate::ops::map::{Binary, Map, Unary};
 use crate::ops::matmul::MatMul;
 use crate::ops::reduce::{Reduce, ReduceKind};
-use crate::ops::softmax::Softmax;
 
 /// ArrayFeatureExtractor: columns of the last axis.
 pub fn extract(cx: &mut Cx) -> Results {
@@ -174,7 +174,7 @@ fn linear(cx: &mut Cx, n: usize) -> Result<ValueId, String> {
 fn transformed(cx: &mut Cx, y: ValueId) -> Result<ValueId, String> {
     match cx.string("post_transform", "NONE").as_str() {
         "NONE" => Ok(y),
-        "SOFTMAX" => cx.add(Softmax { axis: 1, log: false }, &[y]),
+        "SOFTMAX" => reduce::softmax_along(cx, y, 1, false),
         "LOGISTIC" => cx.unary(Unary::Sigmoid, y),
         other => Err(format!("post_transform {other:?} is not supported\nhelp: NONE, SOFTMAX and LOGISTIC are")),
     }

@@ -1,12 +1,12 @@
 //! Losses: exported models carry them now and then, and they are sums of picked elements.
 
 use super::cx::{Cx, Entry, Results};
+use super::reduce;
 use crate::ir::{DType, Dim, ValueId};
 use crate::ops::gather::Gather;
 use crate::ops::gather_elements::GatherElements;
 use crate::ops::map::{Binary, Map, Unary};
 use crate::ops::reduce::{Reduce, ReduceKind};
-use crate::ops::softmax::Softmax;
 
 /// NegativeLogLikelihoodLoss: logarithms `[n, c, …]`, targets `[n, …]`, a weight a class.
 pub fn negative_log_likelihood(cx: &mut Cx) -> Results {
@@ -17,7 +17,7 @@ pub fn negative_log_likelihood(cx: &mut Cx) -> Results {
 /// SoftmaxCrossEntropyLoss: the loss, and the logarithms of the softmax.
 pub fn softmax_cross_entropy(cx: &mut Cx) -> Results {
     let (x, target, weight) = (cx.input(0)?, cx.input(1)?, cx.opt(2)?);
-    let log = cx.add(Softmax { axis: 1, log: true }, &[x])?;
+    let log = reduce::softmax_along(cx, x, 1, true)?;
     Ok(vec![Entry::Value(likelihood(cx, log, target, weight)?), Entry::Value(log)])
 }
 

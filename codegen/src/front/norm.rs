@@ -91,7 +91,18 @@ pub fn group(cx: &mut Cx) -> Results {
             *operand = cx.reshape(stretched, vec![Dim::from(channels)])?;
         }
     }
-    one(cx.add(GroupNorm { groups, epsilon: cx.float("epsilon", 1e-5) }, &[x, scale, bias])?)
+    let (epsilon, ty) = (cx.float("epsilon", 1e-5), cx.ty(x));
+    if ty.dtype == DType::F32 || channels % groups != 0 {
+        return one(cx.add(GroupNorm { groups, epsilon }, &[x, scale, bias])?);
+    }
+    // Other elements: by its parts, each group a row.
+    let each = Dim::from(channels / groups) * Dim::product(&ty.shape[2..]);
+    let rows = cx.reshape(x, vec![ty.shape[0].clone(), Dim::from(groups), each])?;
+    let y = layer_norm(cx, rows, None, None, 2, epsilon, false)?;
+    let y = cx.reshape(y, ty.shape.clone())?;
+    let (scale, bias) = (per_channel(cx, scale, ty.rank())?, per_channel(cx, bias, ty.rank())?);
+    let scaled = cx.binary(Binary::Mul, y, scale)?;
+    one(cx.binary(Binary::Add, scaled, bias)?)
 }
 
 /// LayerNormalization, SimplifiedLayerNormalization and RMSNormalization.

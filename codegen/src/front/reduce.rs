@@ -1,7 +1,7 @@
 //! Reductions, arg-reductions, softmax and running sums.
 
 use super::cx::{Cx, Results, one};
-use crate::ir::{Dim, ValueId};
+use crate::ir::{DType, Dim, ValueId};
 use crate::ops::arg_reduce::ArgReduce;
 use crate::ops::cum_sum::CumSum;
 use crate::ops::map::{Binary, Inst, Unary};
@@ -109,16 +109,33 @@ pub fn softmax(cx: &mut Cx) -> Results {
         return hardmax(cx, x, axis, flattens);
     }
     if !flattens || axis + 1 == shape.len() {
-        return one(cx.add(Softmax { axis, log }, &[x])?);
+        return one(softmax_along(cx, x, axis, log)?);
     }
     let flat = [Dim::product(&shape[..axis]), Dim::product(&shape[axis..])];
     let flat = cx.reshape(x, flat.to_vec())?;
-    let result = cx.add(Softmax { axis: 1, log }, &[flat])?;
+    let result = softmax_along(cx, flat, 1, log)?;
     one(cx.reshape(result, shape)?)
 }
 
+/// The softmax of `x` along an axis, or its logarithm; of other elements than f32, whose kernel it is, by its parts.
+pub fn softmax_along(cx: &mut Cx, x: ValueId, axis: usize, log: bool) -> Result<ValueId, String> {
+    let dtype = cx.ty(x).dtype;
+    if dtype == DType::F32 || !dtype.is_float() {
+        return cx.add(Softmax { axis, log }, &[x]);
+    }
+    let along = |kind| Reduce { kind, axes: vec![axis], keep: true };
+    let most = cx.add(along(ReduceKind::Max), &[x])?;
+    let above = cx.binary(Binary::Sub, x, most)?;
+    let powers = cx.unary(Unary::Exp, above)?;
+    let sum = cx.add(along(ReduceKind::Sum), &[powers])?;
+    if log {
+        let shift = cx.unary(Unary::Log, sum)?;
+        return cx.binary(Binary::Sub, above, shift);
+    }
+    cx.binary(Binary::Div, powers, sum)
+}
+
 fn hardmax(cx: &mut Cx, x: ValueId, axis: usize, flattens: bool) -> Results {
-    use crate::ir::DType;
     use crate::ops::map::Map;
     use crate::ops::range::Range;
     let (shape, dtype) = (cx.ty(x).shape, cx.ty(x).dtype);

@@ -3,11 +3,11 @@
 //! The file's tables are not trusted: every tree is walked once, so that the kernel cannot be led in a circle or out of a table.
 
 use super::cx::{Cx, Entry, Results, one};
+use super::reduce;
 use crate::ir::{DType, Dim, Tensor, ValueId};
 use crate::ops::arg_reduce::ArgReduce;
 use crate::ops::gather::Gather;
 use crate::ops::map::{Binary, Map, Unary};
-use crate::ops::softmax::Softmax;
 use crate::ops::trees::{Aggregate, LEAF, Trees};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -312,7 +312,7 @@ fn transform_number(name: &str) -> Result<i64, String> {
 fn transformed(cx: &mut Cx, y: ValueId, transform: i64) -> Result<ValueId, String> {
     match transform {
         0 => Ok(y),
-        1 => cx.add(Softmax { axis: 1, log: false }, &[y]),
+        1 => reduce::softmax_along(cx, y, 1, false),
         2 => cx.unary(Unary::Sigmoid, y),
         other => Err(format!("post_transform {other} is not supported\nhelp: NONE, SOFTMAX and LOGISTIC are")),
     }

@@ -3,12 +3,13 @@
 use super::epilogue;
 use super::map::Map;
 use super::matmul::padded_bias;
-use super::operands::{count, fixed, fixed_shape, has_shape, is_f32, is_number, is_of, result};
+use super::operands::{count, fixed, fixed_shape, has_shape, is_number, is_of, result};
 use super::packed::packed;
 use super::window::{self, Window, three};
 use super::{Lower, Rules};
 use crate::ir::{DType, Dim, Tensor, Type, indices, strides};
 use crate::plan::{Arg, Operand};
+use kiln_kernels::conv_any;
 use kiln_kernels::conv_f32::{self, ConvShape};
 use kiln_kernels::pack;
 
@@ -62,42 +63,18 @@ impl Rules for Conv {
     fn eval(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, String> {
         let first = 2 + usize::from(self.bias);
         let (dtype, dims) = result(self, inputs)?;
-        let (x, w) = (inputs[0].to_f64s(), inputs[1].to_f64s());
-        let bias = if self.bias { Some(inputs[2].to_f64s()) } else { None };
-        let (x_shape, w_shape) = (inputs[0].shape(), inputs[1].shape());
-        let (x_strides, w_strides) = (strides(x_shape), strides(w_shape));
-        let n = w_shape.len() - 2;
-        let per_group = w_shape[0] / self.groups;
-        let sums: Vec<f64> = indices(&dims)
-            .map(|index| {
-                let channel = index[n + 1];
-                let mut sum = bias.as_ref().map_or(0.0, |bias| bias[channel]);
-                for tap in indices(&w_shape[2..]) {
-                    let mut at = index[0] * x_strides[0];
-                    let inside = (0..n).all(|axis| {
-                        let row = index[axis + 1] * self.stride[axis] + tap[axis] * self.dilation[axis];
-                        let row = row.checked_sub(self.pads[axis].0).filter(|&row| row < x_shape[axis + 1]);
-                        at += row.unwrap_or(0) * x_strides[axis + 1];
-                        row.is_some()
-                    });
-                    if !inside {
-                        continue;
-                    }
-                    let tap: usize = tap.iter().zip(&w_strides[2..]).map(|(i, s)| i * s).sum();
-                    for c in 0..w_shape[1] {
-                        let from = at + channel / per_group * w_shape[1] + c;
-                        sum += x[from] * w[channel * w_strides[0] + c * w_strides[1] + tap];
-                    }
-                }
-                sum
-            })
-            .collect();
-        let out = Tensor::from_f64s(dtype, dims, &sums);
+        // Integers wrap around.
+        let out = if dtype.is_float() {
+            let sums = self.sums(inputs, &dims, &Tensor::to_f64s, |sum, x, w| sum + x * w);
+            Tensor::from_f64s(dtype, dims, &sums)
+        } else {
+            let sums = self.sums(inputs, &dims, &Tensor::to_i64s, |sum, x: i64, w| sum.wrapping_add(x.wrapping_mul(w)));
+            Tensor::from_i64s(dtype, dims, &sums)
+        };
         Ok(vec![epilogue::eval(self.epilogue.as_ref(), out, &inputs[first..])?])
     }
 
     fn lower(&self, cx: &mut Lower) -> Result<(), String> {
-        is_f32(cx.ty(0))?;
         let weight = fixed_shape("the weight", cx.ty(1))?;
         let (x, out) = (cx.ty(0).shape.clone(), cx.out_ty(0).shape.clone());
         // The kernel works along the last spatial axis; one that is a point before and after must not stand there.
@@ -124,6 +101,10 @@ impl Rules for Conv {
             c_out: weight[0] / self.groups,
         };
         sizes.check()?;
+        if cx.ty(0).dtype != DType::F32 {
+            sizes.call_any(cx, self.bias, false);
+            return Ok(());
+        }
         let shape = sizes.numbers();
         let depthwise = sizes.c_in == 1 && sizes.c_out == 1 && sizes.groups > 1;
         if depthwise {
@@ -148,6 +129,48 @@ impl Rules for Conv {
 
     fn macs(&self, inputs: &[&Type], outputs: &[&Type]) -> Dim {
         outputs[0].len() * Dim::product(&inputs[1].shape[1..])
+    }
+}
+
+impl Conv {
+    /// The results of shape `dims`, each summed by `add` from the bias on.
+    fn sums<N: Copy + Default>(
+        &self,
+        inputs: &[&Tensor],
+        dims: &[usize],
+        elements: &dyn Fn(&Tensor) -> Vec<N>,
+        add: impl Fn(N, N, N) -> N,
+    ) -> Vec<N> {
+        let (x, w) = (elements(inputs[0]), elements(inputs[1]));
+        let bias = if self.bias { Some(elements(inputs[2])) } else { None };
+        let (x_shape, w_shape) = (inputs[0].shape(), inputs[1].shape());
+        let (x_strides, w_strides) = (strides(x_shape), strides(w_shape));
+        let n = w_shape.len() - 2;
+        let per_group = w_shape[0] / self.groups;
+        indices(dims)
+            .map(|index| {
+                let channel = index[n + 1];
+                let mut sum = bias.as_ref().map_or(N::default(), |bias| bias[channel]);
+                for tap in indices(&w_shape[2..]) {
+                    let mut at = index[0] * x_strides[0];
+                    let inside = (0..n).all(|axis| {
+                        let row = index[axis + 1] * self.stride[axis] + tap[axis] * self.dilation[axis];
+                        let row = row.checked_sub(self.pads[axis].0).filter(|&row| row < x_shape[axis + 1]);
+                        at += row.unwrap_or(0) * x_strides[axis + 1];
+                        row.is_some()
+                    });
+                    if !inside {
+                        continue;
+                    }
+                    let tap: usize = tap.iter().zip(&w_strides[2..]).map(|(i, s)| i * s).sum();
+                    for c in 0..w_shape[1] {
+                        let from = at + channel / per_group * w_shape[1] + c;
+                        sum = add(sum, x[from], w[channel * w_strides[0] + c * w_strides[1] + tap]);
+                    }
+                }
+                sum
+            })
+            .collect()
     }
 }
 
@@ -216,19 +239,11 @@ impl Sizes<'_> {
         Dim::max(&line, &Dim::from(65536usize))
     }
 
-    /// Adds the kernel call, whose operands stand as in [`Conv`].
-    pub fn call(
-        &self,
-        cx: &mut Lower,
-        (module, task): (&'static str, &'static str),
-        w: Operand,
-        bias: Option<Operand>,
-        scratch: Dim,
-        epilogue: Option<&Map>,
-    ) {
+    /// The kernel's struct of sizes.
+    fn arg(&self) -> Arg {
         let fixed = |sizes: &[usize], missing| Arg::Sizes(three(sizes, missing).map(Dim::from).to_vec());
         let free = |sizes: &[Dim]| Arg::Sizes(three(sizes, Dim::from(1)).to_vec());
-        let shape = Arg::Struct(
+        Arg::Struct(
             "conv_f32::ConvShape",
             vec![
                 ("batch", Arg::Size(self.batch.clone())),
@@ -242,7 +257,40 @@ impl Sizes<'_> {
                 ("c_in", Arg::Size(Dim::from(self.c_in))),
                 ("c_out", Arg::Size(Dim::from(self.c_out))),
             ],
+        )
+    }
+
+    /// Adds the call of the kernel for other numbers than f32, which have no epilogue. Operands stand as in [`Conv`].
+    pub fn call_any(&self, cx: &mut Lower, bias: bool, transposed: bool) {
+        let scratch = Dim::from(conv_any::scratch_len(self.numbers()));
+        let scratch = cx.scratch(cx.ty(0).dtype, scratch);
+        let bias = if bias { Some(cx.input(2)) } else { None };
+        let (out, x, w) = (cx.output(0), cx.input(0), cx.input(1));
+        cx.call(
+            "conv_any",
+            "ConvAny",
+            vec![
+                ("out", Arg::Write(out)),
+                ("x", Arg::Read(x)),
+                ("w", Arg::Read(w)),
+                ("bias", Arg::ReadOpt(bias)),
+                ("scratch", Arg::Write(scratch)),
+                ("shape", self.arg()),
+                ("transposed", Arg::Bool(transposed)),
+            ],
         );
+    }
+
+    /// Adds the kernel call, whose operands stand as in [`Conv`].
+    pub fn call(
+        &self,
+        cx: &mut Lower,
+        (module, task): (&'static str, &'static str),
+        w: Operand,
+        bias: Option<Operand>,
+        scratch: Dim,
+        epilogue: Option<&Map>,
+    ) {
         let scratch = cx.scratch(DType::F32, scratch);
         let (out, x, result) = (cx.output(0), cx.input(0), cx.out_ty(0).shape.clone());
         let epilogue = cx.epilogue(epilogue, 2 + usize::from(bias.is_some()), &result);
@@ -255,7 +303,7 @@ impl Sizes<'_> {
                 ("w", Arg::Read(w)),
                 ("bias", Arg::ReadOpt(bias)),
                 ("scratch", Arg::Write(scratch)),
-                ("shape", shape),
+                ("shape", self.arg()),
                 ("epilogue", epilogue),
             ],
         );

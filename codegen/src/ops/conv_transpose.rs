@@ -3,11 +3,11 @@
 use super::conv::Sizes;
 use super::map::Map;
 use super::matmul::padded_bias;
-use super::operands::{count, fixed, fixed_shape, has_shape, is_f32, is_number, is_of, result};
+use super::operands::{count, fixed, fixed_shape, has_shape, is_float, is_of, result};
 use super::packed::packed;
 use super::{Lower, Rules};
 use super::{epilogue, window};
-use crate::ir::{Dim, Tensor, Type, indices, strides};
+use crate::ir::{DType, Dim, Tensor, Type, indices, strides};
 use kiln_kernels::panels::Panels;
 use kiln_kernels::{conv_transpose_f32, pack};
 
@@ -39,7 +39,7 @@ impl Rules for ConvTranspose {
         let first = 2 + usize::from(self.bias);
         count(inputs, first + epilogue::n_operands(self.epilogue.as_ref()))?;
         let (x, w) = (inputs[0], inputs[1]);
-        is_number(x)?;
+        is_float(x)?;
         is_of("the weight", w, x.dtype)?;
         if w.rank() < 3 {
             return Err(format!("a weight of {} axes is none; [c_in, c_out, kernel…] works", w.rank()));
@@ -121,7 +121,6 @@ impl Rules for ConvTranspose {
     }
 
     fn lower(&self, cx: &mut Lower) -> Result<(), String> {
-        is_f32(cx.ty(0))?;
         let weight = fixed_shape("the weight", cx.ty(1))?;
         let pad = self.pads.iter().map(|&(before, _)| usize::try_from(before)).collect::<Result<Vec<usize>, _>>();
         let pad = pad.map_err(|_| format!("pads of {:?} are not supported; pads of 0 and more work", self.pads))?;
@@ -141,6 +140,10 @@ impl Rules for ConvTranspose {
         sizes.check()?;
         if self.stride.iter().product::<usize>() > 1 << 16 {
             return Err(format!("strides of {:?} are not supported; a product of up to 65536 works", self.stride));
+        }
+        if cx.ty(0).dtype != DType::F32 {
+            sizes.call_any(cx, self.bias, true);
+            return Ok(());
         }
         let shape = sizes.numbers();
         let layouts: Vec<Panels> = pack::transpose_layouts(shape).collect();
@@ -170,7 +173,6 @@ impl Rules for ConvTranspose {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ir::DType;
 
     #[test]
     fn spreads_each_element_over_its_window() {

@@ -2,13 +2,13 @@
 
 use super::epilogue;
 use super::map::{Binary, Map, broadcast, collapse};
-use super::operands::{count, fixed, has_shape, is_f32, is_number, is_of, result};
+use super::operands::{count, fixed, has_shape, is_number, is_of, result};
 use super::packed::packed;
 use super::window::three;
 use super::{Lower, Rules};
 use crate::ir::{DType, Dim, Tensor, Type, indices, strides};
 use crate::plan::{Arg, Operand};
-use kiln_kernels::{matmul_f32, pack};
+use kiln_kernels::{matmul_any, matmul_f32, pack};
 
 /// Matrix product over broadcast batch axes: a `[…, m, k]` (or `[…, k, m]` if `trans_a`), b `[…, k, n]` (or `[…, n, k]` if `trans_b`), both of rank
 /// 2 at least, bias `[n]` if `bias`, then the epilogue's operands.
@@ -82,9 +82,8 @@ impl Rules for MatMul {
 
     fn lower(&self, cx: &mut Lower) -> Result<(), String> {
         let (a, b) = (cx.ty(0), cx.ty(1));
-        is_f32(a)?;
         match cx.tensor(1) {
-            Some(_) if self.flattens(a, b) => self.lower_packed(cx),
+            Some(_) if a.dtype == DType::F32 && self.flattens(a, b) => self.lower_packed(cx),
             _ => self.lower_batched(cx),
         }
     }
@@ -173,31 +172,35 @@ impl MatMul {
                 lead(b_ty)
             ));
         }
-        let scratch = cx.scratch(DType::F32, batch_scratch(&m, &k, &n));
-        let with_bias = self.epilogue_with_bias();
+        let is_f32 = a_ty.dtype == DType::F32;
+        let scratch =
+            if is_f32 { batch_scratch(&m, &k, &n) } else { k.clone() * Dim::from(matmul_any::scratch_len(1)) };
+        let scratch = cx.scratch(a_ty.dtype, scratch);
         let (out, a, b) = (cx.output(0), cx.input(0), cx.input(1));
-        let epilogue = cx.epilogue(with_bias.as_ref(), 2, &shape);
-        cx.call(
-            "matmul_f32",
-            "BatchMatMul",
-            vec![
-                ("out", Arg::Write(out)),
-                ("a", Arg::Read(a)),
-                ("b", Arg::Read(b)),
-                ("scratch", Arg::Write(scratch)),
-                ("batch", Arg::Sizes(three(&batch, Dim::from(1)).to_vec())),
-                ("m", Arg::Size(m)),
-                ("k", Arg::Size(k)),
-                ("n", Arg::Size(n)),
-                ("a_batch_strides", Arg::Sizes(three(&a_steps, Dim::from(0)).to_vec())),
-                ("a_row_stride", Arg::Size(a_row_stride)),
-                ("a_col_stride", Arg::Size(a_col_stride)),
-                ("b_batch_strides", Arg::Sizes(three(&b_steps, Dim::from(0)).to_vec())),
-                ("b_row_stride", Arg::Size(b_row_stride)),
-                ("b_col_stride", Arg::Size(b_col_stride)),
-                ("epilogue", epilogue),
-            ],
-        );
+        let mut fields = vec![
+            ("out", Arg::Write(out)),
+            ("a", Arg::Read(a)),
+            ("b", Arg::Read(b)),
+            ("scratch", Arg::Write(scratch)),
+            ("batch", Arg::Sizes(three(&batch, Dim::from(1)).to_vec())),
+            ("m", Arg::Size(m)),
+            ("k", Arg::Size(k)),
+            ("n", Arg::Size(n)),
+            ("a_batch_strides", Arg::Sizes(three(&a_steps, Dim::from(0)).to_vec())),
+            ("a_row_stride", Arg::Size(a_row_stride)),
+            ("a_col_stride", Arg::Size(a_col_stride)),
+            ("b_batch_strides", Arg::Sizes(three(&b_steps, Dim::from(0)).to_vec())),
+            ("b_row_stride", Arg::Size(b_row_stride)),
+            ("b_col_stride", Arg::Size(b_col_stride)),
+        ];
+        if is_f32 {
+            fields.push(("epilogue", cx.epilogue(self.epilogue_with_bias().as_ref(), 2, &shape)));
+            cx.call("matmul_f32", "BatchMatMul", fields);
+        } else {
+            // fuse_epilogues leaves other numbers alone.
+            fields.push(("bias", Arg::ReadOpt(self.bias.then(|| cx.input(2)))));
+            cx.call("matmul_any", "MatMulAny", fields);
+        }
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Pooling over channels-last operands.
 
-use super::operands::{exactly, is_f32, is_float, is_number, results};
+use super::operands::{exactly, is_float, is_number, results};
 use super::window::{self, Window, three};
 use super::{Lower, Rules};
 use crate::ir::{DType, Dim, Tensor, Type, indices, strides};
@@ -123,7 +123,8 @@ impl Rules for Pool {
     }
 
     fn lower(&self, cx: &mut Lower) -> Result<(), String> {
-        is_f32(cx.ty(0))?;
+        let dtype = cx.ty(0).dtype;
+        let is_f32 = dtype == DType::F32;
         let (x, out) = (cx.ty(0).shape.clone(), cx.out_ty(0).shape.clone());
         let fixed = |sizes: &[usize], missing| Arg::Sizes(three(sizes, missing).map(Dim::from).to_vec());
         let free = |shape: &[Dim]| Arg::Sizes(three(&shape[1..shape.len() - 1], Dim::from(1)).to_vec());
@@ -144,6 +145,12 @@ impl Rules for Pool {
         );
         let mut fields = vec![("out", Arg::Write(cx.output(0))), ("x", Arg::Read(cx.input(0))), ("shape", shape)];
         let task = match (self.kind, self.indices) {
+            (PoolKind::Max, indices) if !is_f32 => {
+                let places = if indices.is_some() && cx.wanted(1) { Some(cx.output(1)) } else { None };
+                fields.push(("indices", Arg::WriteOpt(places)));
+                fields.push(("column_major", Arg::Bool(indices == Some(true))));
+                "MaxPoolAny"
+            }
             (PoolKind::Max, Some(column_major)) if cx.wanted(1) => {
                 fields.push(("indices", Arg::Write(cx.output(1))));
                 fields.push(("column_major", Arg::Bool(column_major)));
@@ -152,17 +159,17 @@ impl Rules for Pool {
             (PoolKind::Max, _) => "MaxPool",
             (PoolKind::Average { count_include_pad }, _) => {
                 fields.push(("count_include_pad", Arg::Bool(count_include_pad)));
-                "AvgPool"
+                if is_f32 { "AvgPool" } else { "AvgPoolF64" }
             }
             (PoolKind::Lp(p), _) => {
                 if !((1.0..=1024.0).contains(&p) && p.fract() == 0.0) {
                     return Err(format!("a norm of order {p} is not supported; whole numbers from 1 to 1024 work"));
                 }
                 fields.push(("p", Arg::Number(f64::from(p), DType::U32)));
-                "LpPool"
+                if is_f32 { "LpPool" } else { "LpPoolF64" }
             }
         };
-        cx.call("pool", task, fields);
+        cx.call(if is_f32 { "pool" } else { "pool_any" }, task, fields);
         Ok(())
     }
 }
