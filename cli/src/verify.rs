@@ -15,15 +15,17 @@ use std::time::Duration;
 pub struct Verify {
     #[command(flatten)]
     model: Model,
-    /// An input's data: `name=file.npy`; inputs without are seeded random numbers
+    /// An input's data: `name=file.npy`; inputs without are seeded random numbers. Given several times for an input, the one
+    /// program is run and compared for each
     #[arg(long = "input", value_name = "NAME=FILE.npy")]
     inputs: Vec<String>,
     /// What an output should be: `name=file.npy`, an `.npz` with the outputs by name, or an ONNX `test_data_set_N` folder;
     /// without, onnxruntime says (Python with onnxruntime is needed)
     #[arg(long = "expect", value_name = "NAME=FILE.npy|FILE.npz|FOLDER")]
     expect: Vec<String>,
-    /// A free size for random inputs: `batch=2` [default: 2 for each]
-    #[arg(long = "size", value_name = "SYMBOL=SIZE")]
+    /// Free sizes for random inputs: `batch=2,length=9`; given several times, the one program is run and compared for each
+    /// [default: 2 for each]
+    #[arg(long = "size", value_name = "SYMBOL=SIZE,…")]
     sizes: Vec<String>,
     /// Largest difference relative to the expected value
     #[arg(long, default_value_t = 1e-3)]
@@ -50,6 +52,13 @@ pub struct Verify {
 
 /// Arrays by the model's names for them.
 type Arrays = BTreeMap<String, Array>;
+/// The same for several runs of one program; what has one array has it in every run.
+type Runs = BTreeMap<String, Vec<Array>>;
+
+fn of_run<'a>(arrays: &'a Runs, name: &str, run: usize) -> Option<&'a Array> {
+    let arrays = arrays.get(name)?;
+    arrays.get(run).or(if arrays.len() == 1 { arrays.first() } else { None })
+}
 
 /// What outputs are compared with.
 struct Expected {
@@ -65,12 +74,20 @@ impl Verify {
         let (given, folder_outputs) = self.given()?;
         let mut random = Random::new(self.seed);
         let sizes = self.sizes()?;
-        let inputs: Vec<Array> = signature
-            .inputs
-            .iter()
-            .map(|port| match given.get(&port.name) {
-                Some(array) => check_input(port, array.clone()),
-                None => random.input(port, &sizes),
+        let n_runs = given.values().map(Vec::len).max().unwrap_or(1).max(sizes.len());
+        if given.values().any(|arrays| arrays.len() != 1 && arrays.len() != n_runs)
+            || ![0, 1, n_runs].contains(&sizes.len())
+        {
+            bail!("--input and --size do not name the same number of runs");
+        }
+        let none = BTreeMap::new();
+        let sets: Vec<Vec<Array>> = (0..n_runs)
+            .map(|run| {
+                let mut input = |port: &PortInfo| match of_run(&given, &port.name, run) {
+                    Some(array) => check_input(port, array.clone()),
+                    None => random.input(port, sizes.get(run).or(sizes.first()).unwrap_or(&none)),
+                };
+                signature.inputs.iter().map(&mut input).collect()
             })
             .collect::<Result<_>>()?;
         if let Some(name) = given.keys().find(|name| !signature.inputs.iter().any(|port| port.name == **name)) {
@@ -81,42 +98,52 @@ impl Verify {
         let dir = self.keep.clone().unwrap_or_else(|| temporary.path().to_path_buf());
         std::fs::create_dir_all(&dir)?;
         let dir = dir.canonicalize()?;
-        let expected = self.expected(&compiled, &inputs, folder_outputs, &dir)?;
+        let expected: Vec<Expected> = sets
+            .iter()
+            .enumerate()
+            .map(|(run, inputs)| self.expected(&compiled, inputs, run, folder_outputs.clone(), &dir))
+            .collect::<Result<_>>()?;
         let progress = indicatif::ProgressBar::new_spinner().with_message("building and running the generated code");
         progress.enable_steady_tick(Duration::from_millis(120));
-        let ran = scratch::run(&compiled, &inputs, &dir, &self.profile, Duration::from_millis(self.time))?;
+        let ran = scratch::run(&compiled, &sets, &dir, &self.profile, Duration::from_millis(self.time))?;
         progress.finish_and_clear();
 
         let mut all_right = true;
         let mut compared = 0;
         let mut rows = Vec::new();
-        for (port, got) in signature.outputs.iter().zip(&ran.outputs) {
-            let Some(want) = expected.outputs.get(&port.name) else { continue };
-            compared += 1;
-            let result = compare(got, want, self.rtol, self.atol);
-            all_right &= result.as_ref().is_ok_and(|difference| difference.wrong == 0);
-            rows.push((port.name.clone(), result, got.shape.clone()));
+        for (outputs, expected) in ran.outputs.iter().zip(&expected) {
+            for (port, got) in signature.outputs.iter().zip(outputs) {
+                let Some(want) = expected.outputs.get(&port.name) else { continue };
+                compared += 1;
+                let result = compare(got, want, self.rtol, self.atol);
+                all_right &= result.as_ref().is_ok_and(|difference| difference.wrong == 0);
+                rows.push((port.name.clone(), result, got.shape.clone()));
+            }
         }
         if compared == 0 {
             bail!("nothing was compared: no output of the model was among the expected ones");
         }
-        let times = (ran.time, expected.time);
+        let sum = |times: Vec<Duration>| times.iter().sum::<Duration>();
+        let theirs: Option<Vec<Duration>> = expected.iter().map(|expected| expected.time).collect();
+        let times = (sum(ran.times.clone()), theirs.map(sum));
+        let from = expected.first().map_or("", |expected| expected.from.as_str());
         if self.json {
             println!("{}", json(&compiled, &rows, all_right, times, &ran));
         } else {
-            print(&rows, &expected.from, times, compared, signature.outputs.len());
+            print(&rows, from, times, compared, signature.outputs.len() * sets.len());
         }
         Ok(if all_right { Outcome::Done } else { Outcome::Differs })
     }
 
     /// Inputs named on the command line, and those of a `test_data_set_N` folder with the outputs it expects.
-    fn given(&self) -> Result<(Arrays, Option<Arrays>)> {
-        let mut inputs = BTreeMap::new();
+    fn given(&self) -> Result<(Runs, Option<Arrays>)> {
+        let mut inputs = Runs::new();
         let mut outputs = None;
         for folder in self.expect.iter().map(Path::new).filter(|path| path.is_dir()) {
             let bytes = std::fs::read(&self.model.path)?;
             let summary = kiln_codegen::summary(&bytes).map_err(|e| anyhow::anyhow!(e))?;
-            inputs.extend(read_folder(folder, "input", &summary.inputs)?);
+            let read = read_folder(folder, "input", &summary.inputs)?;
+            inputs.extend(read.into_iter().map(|(name, array)| (name, vec![array])));
             outputs = Some(read_folder(folder, "output", &summary.outputs)?);
             // What is pinned is no input of the compiled model any more.
             for pin in &self.model.pins {
@@ -126,27 +153,30 @@ impl Verify {
         for input in &self.inputs {
             let (name, path) =
                 input.rsplit_once('=').with_context(|| format!("`{input}` is not of the form name=file.npy"))?;
-            inputs.insert(name.to_string(), Array::read(Path::new(path))?);
+            inputs.entry(name.to_string()).or_default().push(Array::read(Path::new(path))?);
         }
         Ok((inputs, outputs))
     }
 
-    fn sizes(&self) -> Result<BTreeMap<String, usize>> {
-        let parse = |size: &String| {
+    /// The sizes of each run that has some.
+    fn sizes(&self) -> Result<Vec<BTreeMap<String, usize>>> {
+        let one = |size: &str| {
             let (name, size) = size.split_once('=').with_context(|| format!("`{size}` is not of the form symbol=2"))?;
             Ok((name.to_string(), size.parse().with_context(|| format!("`{size}` is no size"))?))
         };
-        self.sizes.iter().map(parse).collect()
+        self.sizes.iter().map(|sizes| sizes.split(',').map(one).collect()).collect()
     }
 
     fn expected(
         &self,
         compiled: &Compiled,
         inputs: &[Array],
-        folder: Option<BTreeMap<String, Array>>,
+        run: usize,
+        folder: Option<Arrays>,
         dir: &Path,
     ) -> Result<Expected> {
         let mut outputs = folder.unwrap_or_default();
+        let mut named = Runs::new();
         for expect in self.expect.iter().filter(|path| !Path::new(path).is_dir()) {
             if expect.ends_with(".npz") && !expect.contains('=') {
                 let mut archive =
@@ -160,8 +190,13 @@ impl Verify {
                 let (name, path) = expect
                     .rsplit_once('=')
                     .with_context(|| format!("`{expect}` is not name=file.npy, an .npz or a folder"))?;
-                outputs.insert(name.to_string(), Array::read(Path::new(path))?);
+                named.entry(name.to_string()).or_default().push(Array::read(Path::new(path))?);
             }
+        }
+        for name in named.keys() {
+            let array =
+                of_run(&named, name, run).with_context(|| format!("--expect {name}=… is missing for run {run}"))?;
+            outputs.insert(name.clone(), array.clone());
         }
         if !outputs.is_empty() {
             return Ok(Expected { outputs, from: "the files given".into(), time: None });
@@ -274,7 +309,7 @@ fn print(rows: &[Row], from: &str, (time, reference): (Duration, Option<Duration
     }
     let reference = reference.map_or(String::new(), |t| format!("; onnxruntime {:.4} ms", t.as_secs_f64() * 1e3));
     println!(
-        "{compared} of {outputs} outputs compared with {from}; kiln {:.4} ms a run{reference}",
+        "{compared} of {outputs} outputs compared with {from}; kiln {:.4} ms{reference}",
         time.as_secs_f64() * 1e3
     );
 }

@@ -17,6 +17,8 @@ pub struct Plan {
     pub symbols: Vec<String>,
     /// Upper bounds of those that have one.
     pub bounds: Bounds,
+    /// Sizes that `run` must find equal before it starts.
+    pub equalities: Vec<(Dim, Dim)>,
     /// Calls in the order they run.
     pub steps: Vec<Step>,
     /// Generated functions that steps name.

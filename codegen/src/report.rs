@@ -38,8 +38,8 @@ impl About {
             let _ = writeln!(text, "| output | {} |", port_text(port));
         }
         let _ = writeln!(text, "| weights | {} bytes |", plan.blob.len());
-        let _ = writeln!(text, "| working memory | {} bytes |", plan.arena.bytes);
-        let _ = writeln!(text, "| multiply-adds | {} |", plan.macs);
+        let _ = writeln!(text, "| working memory | {} |", readable(&plan.arena.bytes, " bytes"));
+        let _ = writeln!(text, "| multiply-adds | {} |", readable(&plan.macs, ""));
         let _ = writeln!(text, "\n| step | op | node | kernel | arena bytes written |\n|---|---|---|---|---|");
         for (i, step) in plan.steps.iter().enumerate() {
             let node = step.node.replace('|', "\\|").replace(['\n', '\r', '`'], " ");
@@ -116,9 +116,9 @@ impl Report {
             about.ops.iter().map(|(op, n)| if *n > 1 { format!("{op} x{n}") } else { op.clone() }).collect();
         let _ = writeln!(text, "  ops     {}", ops.join(", "));
         let _ = writeln!(text, "  steps   {}", plan.steps.len());
-        let _ = writeln!(text, "  MACs    {}", grouped(&plan.macs));
+        let _ = writeln!(text, "  MACs    {}", readable(&plan.macs, ""));
         let _ = writeln!(text, "  weights {} bytes", grouped(&Dim::from(plan.blob.len())));
-        let _ = writeln!(text, "  arena   {} bytes", grouped(&plan.arena.bytes));
+        let _ = writeln!(text, "  arena   {}", readable(&plan.arena.bytes, " bytes"));
         text
     }
 
@@ -165,6 +165,13 @@ impl Report {
             steps.join(",")
         )
     }
+}
+
+/// A number with its unit, or a formula if it is short enough to read.
+fn readable(dim: &Dim, unit: &str) -> String {
+    const LONGEST: usize = 120;
+    let text = grouped(dim);
+    if text.len() <= LONGEST { text + unit } else { "a long formula over the sizes".to_string() }
 }
 
 fn json_dim(dim: &Dim) -> String {

@@ -7,7 +7,7 @@ use crate::ops::Rules;
 use crate::ops::map::Map;
 use crate::plan::{Arg, Buffer, BufferId, Func, FuncId, Operand, Place, Plan, Port, Step};
 use crate::weights::Blob;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// The plan of `graph`, or the node that no kernel serves, its op, and why.
 pub fn schedule(graph: &Graph) -> Result<Plan, (String, &'static str, String)> {
@@ -166,6 +166,11 @@ impl<'g> Scheduler<'g> {
                 self.buffers[buffer.0].live.1 = self.steps.len();
             }
         }
+        let mut equalities = BTreeSet::new();
+        for node in graph.nodes() {
+            let types = |ids: &[ValueId]| ids.iter().map(|&id| graph.ty(id)).collect::<Vec<_>>();
+            equalities.extend(node.op.equalities(&types(&node.inputs), &types(&node.outputs)));
+        }
         let macs = self.steps.iter().fold(Dim::from(0), |sum, step| sum + step.macs.clone());
         Plan {
             name: graph.name.clone(),
@@ -173,6 +178,7 @@ impl<'g> Scheduler<'g> {
             outputs,
             symbols: graph.symbols(),
             bounds: graph.bounds.clone(),
+            equalities: equalities.into_iter().collect(),
             steps: self.steps,
             funcs: self.funcs,
             arena: memory::place(self.buffers, &graph.bounds),

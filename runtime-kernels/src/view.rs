@@ -44,6 +44,7 @@ enum Want {
     Exactly(i64),
     AtMost(i64),
     NotNegative,
+    Equal(&'static str, i64),
 }
 
 impl fmt::Display for ShapeError {
@@ -56,6 +57,9 @@ impl fmt::Display for ShapeError {
             }
             Want::NotNegative => {
                 write!(f, "axis {axis} of `{what}` would have size {size}: an input is too small for this model")
+            }
+            Want::Equal(other, want) => {
+                write!(f, "`{what}` is {size} and `{other}` is {want}; they must be equal for this model")
             }
         }
     }
@@ -85,6 +89,14 @@ pub fn expect(what: &'static str, axis: usize, size: usize, want: i64) -> Result
 pub fn natural(what: &'static str, axis: usize, size: i64) -> Result<(), ShapeError> {
     if size < 0 {
         return Err(ShapeError { what, axis, size, want: Want::NotNegative });
+    }
+    Ok(())
+}
+
+/// Nothing, if two sizes, each named by its formula, are equal.
+pub fn equal(what: &'static str, size: i64, other: &'static str, want: i64) -> Result<(), ShapeError> {
+    if size != want {
+        return Err(ShapeError { what, axis: 0, size, want: Want::Equal(other, want) });
     }
     Ok(())
 }

@@ -832,6 +832,17 @@ case("tokens_to_counts", """(int64[3,9] x) => (float[] counts, float[] weighted)
         ngram_indexes = [1, 0, 2, 4, 3, 5], pool_int64s = [1, 2, 3, 1, 2, 2, 2, 3, 1], weights = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]>(x) }""",
      feed=lambda rng, _: {"x": rng.integers(1, 4, (3, 9))})
 
+# Free sizes that are equal only for some values ----------------------------------------------------------------------------------
+
+case("sizes_equal_sometimes", """(float[1,2,height,width] x) => (float[] y, float[] joined) <float[2,2,2,2] w>
+    { down = MaxPool<kernel_shape=[2,2], strides=[2,2]>(x)
+      up = ConvTranspose<strides=[2,2]>(down, w)
+      y = Add(up, x)
+      joined = Concat<axis=1>(x, up) }""", sizes=({"height": 4, "width": 6}, {"height": 2, "width": 2}))
+case("sizes_of_two_names", """(float[n,3] x, float[m,3] z, float[k,m] t) => (float[] y, float[] product)
+    { y = Add(x, z)
+      product = MatMul(t, x) }""", sizes=({"n": 4, "m": 4, "k": 2}, {"n": 1, "m": 1, "k": 5}))
+
 # The interface ---------------------------------------------------------------------------------------------------------------
 
 case("output_is_input", """(float[2,3] x, float[3] b) => (float[2,3] x, float[] y) { y = Add(x, b) }""")

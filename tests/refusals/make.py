@@ -49,11 +49,6 @@ text("sequence_as_input", "(seq(float[3]) s, int64 i) => (float[3] y) { y = Sequ
 text("reshape_to_data", "(float[6] x, int64[2] shape) => (float[] y) { y = Reshape(x, shape) }")
 text("function_calls_itself", "(float[3] x) => (float[3] y) { y = local.f(x) }", domains=', "local" : 1',
      functions='<domain: "local", opset_import: ["": 21, "local": 1]> f (v) => (r) { r = local.f(v) }')
-text("sizes_equal_only_sometimes", """(float[1,2,height,width] x, float[2,2,2,2] w) => (float[] y)
-    { down = MaxPool<kernel_shape=[2,2], strides=[2,2]>(x)
-      up = ConvTranspose<strides=[2,2]>(down, w)
-      y = Add(up, x) }""")
-
 # What no one could do.
 text("matmul_sizes_differ", "(float[2,3] a, float[4,5] b) => (float[] y) { y = MatMul(a, b) }")
 text("conv_channels_differ", """(float[1,3,8,8] x, float[4,5,3,3] w) => (float[] y) { y = Conv(x, w) }""")

@@ -8,6 +8,8 @@ A case is a folder MODELS_FOLDER/cases/NAME of `input_<i>.npy`, `output_<i>.npy`
                 "dims": {"symbol, or input:axis where the file gives no name": 1},
                 "pin": {"input fixed to a constant": 16000},
                 "inputs": [{"name", "file"}], "outputs": [{"name", "file"}]}
+
+Where a name comes several times, one compiled program is run on each in turn.
 """
 
 import json
@@ -44,28 +46,28 @@ class Maker:
         return self.sessions[model]
 
     def case(self, name, model, inputs, dims=None, pin=None):
-        """Run the model, write the case, return the outputs by name."""
+        """Run the model on `inputs`, or on each of several, and write the case."""
+        runs = inputs if isinstance(inputs, list) else [inputs]
         session = self.session(model)
         pin = pin or {}
-        fed = dict(inputs)
-        for key, value in pin.items():
-            fed[key] = np.array(value, np.int64)
         names = [output.name for output in session.get_outputs()]
-        outputs = dict(zip(names, session.run(names, fed)))
-
         folder = self.folder / "cases" / name
         folder.mkdir(parents=True, exist_ok=True)
         meta = {"model": model, "dims": dims or {}, "pin": pin, "inputs": [], "outputs": []}
-        for role, values in (("input", inputs), ("output", outputs)):
-            for i, (key, value) in enumerate(values.items()):
-                file = f"{role}_{i}.npy"
-                np.save(folder / file, np.ascontiguousarray(value))
-                meta[role + "s"].append({"name": key, "file": file})
+        for run, inputs in enumerate(runs):
+            fed = dict(inputs)
+            for key, value in pin.items():
+                fed[key] = np.array(value, np.int64)
+            outputs = dict(zip(names, session.run(names, fed)))
+            for role, values in (("input", inputs), ("output", outputs)):
+                for i, (key, value) in enumerate(values.items()):
+                    file = f"{role}_{run}_{i}.npy"
+                    np.save(folder / file, np.ascontiguousarray(value))
+                    meta[role + "s"].append({"name": key, "file": file})
+            shapes = ", ".join(f"{k} {list(v.shape)}" for k, v in {**inputs, **outputs}.items())
+            print(f"case {name}: {shapes}", file=sys.stderr)
         (folder / "case.json").write_text(json.dumps(meta, indent=2) + "\n")
-        shapes = ", ".join(f"{k} {list(v.shape)}" for k, v in {**inputs, **outputs}.items())
-        print(f"case {name}: {shapes}", file=sys.stderr)
         self.n_cases += 1
-        return outputs
 
 
 def silero(maker, folder, rate, dims, pin):
@@ -102,6 +104,7 @@ def magika(maker):
         "onnx": (ROOT / "examples/digits/model/digits.onnx").read_bytes(),
         "short": b"#include <stdio.h>\nint main(void) { return puts(\"hello\"); }\n",
     }
+    rows = []
     for name, content in files.items():
         content = content.strip()
         tokens = np.full((1, 2048), 256, np.int32)
@@ -109,6 +112,9 @@ def magika(maker):
         tokens[0, : len(head)] = list(head)
         tokens[0, 2048 - len(tail) :] = list(tail)
         maker.case(f"magika-{name}", "magika/model.onnx", {"bytes": tokens}, {"unk__214": 1})
+        rows.append(tokens)
+    batches = [np.concatenate([rows[i % 3] for i in range(n)]) for n in (1, 2, 3, 7)]
+    maker.case("magika-free", "magika/model.onnx", [{"bytes": batch} for batch in batches])
 
 
 def ocr(maker):
@@ -132,6 +138,18 @@ def ocr(maker):
         maker.case(f"ppocr_cls-{batch}x48x{width}", "ppocr_cls/model.onnx", {"x": x}, dims)
 
 
+def ocr_free(maker):
+    """One program for ten sizes of pages, and of lines."""
+    sizes = [(64, 64), (32, 64), (96, 320), (160, 224), (320, 320), (480, 640), (640, 480), (32, 640), (224, 96), (736, 576)]
+    pages = [pictures.normalised(pictures.page(h, w, seed=30 + i))[None] for i, (h, w) in enumerate(sizes)]
+    pages[3] = np.concatenate([pages[3], pages[3] * 0.5])
+    maker.case("ppocr_det-free", "ppocr_det/model.onnx", [{"x": page} for page in pages])
+    widths = (32, 48, 100, 160, 320, 333, 480, 640, 96, 256)
+    lines = [pictures.normalised(pictures.line(w, pictures.LINES[i % len(pictures.LINES)], 40 + i))[None] for i, w in enumerate(widths)]
+    lines[8] = np.concatenate([lines[8]] * 3)
+    maker.case("ppocr_rec-free", "ppocr_rec/model.onnx", [{"x": line} for line in lines])
+
+
 def digits(maker):
     """The examples' model, on its first held-out image."""
     held_out = (ROOT / "examples/digits/data/heldout.bin").read_bytes()
@@ -146,6 +164,7 @@ def main():
     every_silero(maker)
     magika(maker)
     ocr(maker)
+    ocr_free(maker)
     digits(maker)
     print(f"{maker.n_cases} cases in {maker.folder / 'cases'}", file=sys.stderr)
 

@@ -3,7 +3,7 @@
 use super::WeightSource;
 use super::names::Names;
 use super::sizes::{Sizes, symbol_ident};
-use crate::ir::{Atom, DType, Dim};
+use crate::ir::{Atom, DType, Dim, MAX_SIZE};
 use crate::options::Options;
 use crate::plan::{Operand, Place, Plan, Port};
 use crate::report::About;
@@ -282,10 +282,8 @@ fn bind(plan: &Plan, names: &Names) -> TokenStream {
             {
                 known.push(symbol);
                 let variable = symbol_ident(&plan.symbols, symbol);
-                let bound = plan.bounds.get(symbol).map_or(quote!(i64::MAX), |&bound| {
-                    let bound = Literal::i64_unsuffixed(bound);
-                    quote!(#bound)
-                });
+                let bound =
+                    Literal::i64_unsuffixed(plan.bounds.get(symbol).map_or(MAX_SIZE, |&bound| bound.min(MAX_SIZE)));
                 let input = &port.name;
                 statements.push(quote! {
                     let #variable = kernels::view::bounded(#input, #axis_token, #name.shape[#axis_token], #bound)?;
@@ -307,10 +305,16 @@ fn bind(plan: &Plan, names: &Names) -> TokenStream {
             quote!(kernels::view::natural(#output, #axis, #size)?;)
         })
     });
+    let equalities = plan.equalities.iter().map(|(a, b)| {
+        let (left, right) = (a.to_string(), b.to_string());
+        let (a, b) = (sizes.signed(a), sizes.signed(b));
+        quote!(kernels::view::equal(#left, #a, #right, #b)?;)
+    });
     quote! {
         #(#statements)*
         let sizes = &Sizes::of(#(#symbols),*);
         #(#checks)*
+        #(#equalities)*
         #(#outputs)*
     }
 }

@@ -23,6 +23,10 @@ impl Sizes {
             sizes.add(&port.operand.len);
             sizes.add(&port.operand.offset);
         }
+        for (a, b) in &plan.equalities {
+            sizes.add(a);
+            sizes.add(b);
+        }
         for step in &plan.steps {
             for (operand, _) in step.operands() {
                 sizes.add(&operand.len);

@@ -232,6 +232,10 @@ impl<'a> Importer<'a> {
             return Err(format!("it has {} axes; {MAX_RANK} are the most", shape.dim.len()));
         }
         for (axis, dim) in shape.dim.iter().enumerate() {
+            // Some exporters write -1 for a free size.
+            if let Some(size) = dim.dim_value.filter(|&size| size < -1) {
+                return Err(format!("axis {axis} has the size {size}"));
+            }
             if let Some(value) = dim.dim_value.filter(|&value| value >= 0) {
                 sizes.push(Dim::from(value));
                 continue;

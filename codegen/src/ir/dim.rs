@@ -6,6 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::{Add, Mul, Neg, Sub};
 
+/// The largest size of a free axis; `run` refuses larger ones. Exporters write larger numbers for "to the end".
+pub const MAX_SIZE: i64 = 1_000_000_000;
+
 /// An integer expression: a sum of products of atoms.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Dim {
@@ -106,20 +109,41 @@ impl Dim {
 
     /// The greater of the two.
     pub fn max(&self, other: &Dim) -> Dim {
-        match (self.clone() - other.clone()).as_const() {
-            Some(difference) if difference >= 0 => self.clone(),
-            Some(_) => other.clone(),
-            None => Dim::atom(Atom::Max(Box::new(self.clone()), Box::new(other.clone()))),
+        match self.apart(other) {
+            Some((0.., _)) => self.clone(),
+            Some((_, ..=0)) => other.clone(),
+            _ => Dim::atom(Atom::Max(Box::new(self.clone()), Box::new(other.clone()))),
         }
     }
 
     /// The lesser of the two.
     pub fn min(&self, other: &Dim) -> Dim {
-        match (self.clone() - other.clone()).as_const() {
-            Some(difference) if difference <= 0 => self.clone(),
-            Some(_) => other.clone(),
-            None => Dim::atom(Atom::Min(Box::new(self.clone()), Box::new(other.clone()))),
+        match self.apart(other) {
+            Some((_, ..=0)) => self.clone(),
+            Some((0.., _)) => other.clone(),
+            _ => Dim::atom(Atom::Min(Box::new(self.clone()), Box::new(other.clone()))),
         }
+    }
+
+    /// The least and greatest value of `self - other`, whatever the symbols.
+    fn apart(&self, other: &Dim) -> Option<(i64, i64)> {
+        (self.clone() - other.clone()).range(&|_| Some(MAX_SIZE))
+    }
+
+    /// The form two sizes are called by where they must be equal: a number before an expression, a short one before a long one.
+    /// `None` if they cannot be equal.
+    pub fn agreed(&self, other: &Dim) -> Option<Dim> {
+        if self == other {
+            return Some(self.clone());
+        }
+        if self.apart(other).is_some_and(|(low, high)| low > 0 || high < 0) {
+            return None;
+        }
+        let key = |dim: &Dim| {
+            let text = dim.to_string();
+            (dim.as_const().is_none(), text.len(), text)
+        };
+        Some(if key(self) <= key(other) { self.clone() } else { other.clone() })
     }
 
     /// `self / other` if that is a polynomial with whole coefficients; `other` must be a single product.
@@ -380,6 +404,25 @@ mod tests {
         assert_eq!((n.clone() * Dim::from(6)).exact_div(&(n.clone() * two)), Some(Dim::from(3)));
         assert_eq!(format!("{}", n.clone() * Dim::from(2) - Dim::from(1)), "2*n-1");
         assert_eq!(n.clone() - n, Dim::from(0));
+    }
+
+    #[test]
+    fn bounds_that_cannot_bind_vanish() {
+        let n = Dim::symbol("n");
+        assert_eq!(Dim::min(&n, &Dim::from(MAX_SIZE)), n);
+        assert_eq!(Dim::max(&n, &Dim::from(0)), n);
+        assert_ne!(Dim::max(&n, &Dim::from(1)), n);
+    }
+
+    #[test]
+    fn sizes_agree_on_one_form_whatever_the_order() {
+        let n = Dim::symbol("n");
+        let doubled = n.floor_div(&Dim::from(2)) * Dim::from(2);
+        assert_eq!(n.agreed(&doubled), Some(n.clone()));
+        assert_eq!(doubled.agreed(&n), Some(n.clone()));
+        assert_eq!(n.agreed(&Dim::from(5)), Some(Dim::from(5)));
+        assert_eq!(n.agreed(&(n.clone() + Dim::from(1))), None);
+        assert_eq!(Dim::from(2).agreed(&Dim::from(3)), None);
     }
 
     #[test]

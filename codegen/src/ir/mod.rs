@@ -15,7 +15,7 @@ mod text;
 mod types;
 mod verify;
 
-pub use dim::{Atom, Dim};
+pub use dim::{Atom, Dim, MAX_SIZE};
 pub use graph::{Bounds, Def, Graph, Node, NodeId, ValueId};
 pub use tensor::{Tensor, indices, strides};
 pub use types::{DType, Shape, Type};

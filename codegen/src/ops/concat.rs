@@ -20,14 +20,14 @@ impl Rules for Concat {
         has_axis(first, self.axis)?;
         let mut result = (*first).clone();
         for ty in rest {
-            let fits = ty.rank() == first.rank()
-                && ty.dtype == first.dtype
-                && (0..ty.rank()).all(|axis| axis == self.axis || ty.shape[axis] == first.shape[axis]);
-            if !fits {
-                return Err(format!("{first} and {ty} do not join along axis {}", self.axis));
+            let apart = || format!("{first} and {ty} do not join along axis {}", self.axis);
+            if ty.rank() != first.rank() || ty.dtype != first.dtype {
+                return Err(apart());
             }
-            let size = &mut result.shape[self.axis];
-            *size = size.clone() + ty.shape[self.axis].clone();
+            for (axis, (size, own)) in result.shape.iter_mut().zip(&ty.shape).enumerate() {
+                *size =
+                    if axis == self.axis { size.clone() + own.clone() } else { size.agreed(own).ok_or_else(apart)? };
+            }
         }
         Ok(vec![result])
     }
@@ -45,6 +45,12 @@ impl Rules for Concat {
         Tensor::from_bytes(dtype, dims, bytes).map(|t| vec![t]).ok_or_else(|| "sizes do not add up".to_string())
     }
 
+    fn equalities(&self, inputs: &[&Type], outputs: &[&Type]) -> Vec<(Dim, Dim)> {
+        let sizes = inputs.iter().flat_map(|ty| ty.shape.iter().zip(&outputs[0].shape).enumerate());
+        let others = sizes.filter(|(axis, (size, out))| *axis != self.axis && size != out);
+        others.map(|(_, (size, out))| (size.clone(), out.clone())).collect()
+    }
+
     fn lower(&self, cx: &mut Lower) -> Result<(), String> {
         let out_strides = dense(&cx.out_ty(0).shape);
         let mut start = Dim::from(0);
@@ -54,13 +60,15 @@ impl Rules for Concat {
             if start == *size {
                 break;
             }
-            let shape = &cx.ty(i).shape;
+            // Sizes taken to be equal go by the result's form of them.
+            let mut shape = cx.out_ty(0).shape.clone();
+            shape[self.axis] = cx.ty(i).shape[self.axis].clone();
             let walk = Walk {
                 dims: shape.clone(),
                 out_offset: start.clone() * out_strides[self.axis].clone(),
                 out_strides: out_strides.clone(),
                 x_offset: Dim::from(0),
-                x_strides: dense(shape),
+                x_strides: dense(&shape),
             };
             start = start + shape[self.axis].clone();
             let (out, x) = (cx.output(0), cx.input(i));
@@ -80,7 +88,13 @@ mod tests {
         let (n, x) = (Dim::symbol("n"), Type::new(DType::F32, [2i64, 3]));
         let y = Type { dtype: DType::F32, shape: vec![Dim::from(2i64), n.clone()] };
         assert_eq!(Concat { axis: 1 }.infer(&[&x, &y]).unwrap()[0].shape[1], n + Dim::from(3i64));
-        assert!(Concat { axis: 0 }.infer(&[&x, &y]).is_err());
+        let z = Type::new(DType::F32, [2i64, 4]);
+        assert!(Concat { axis: 0 }.infer(&[&x, &z]).is_err());
+        // Sizes that may be equal are taken to be, and checked when the model runs.
+        let joined = Concat { axis: 0 }.infer(&[&x, &y]).unwrap();
+        assert_eq!(joined[0].shape, [Dim::from(4i64), Dim::from(3i64)]);
+        let n = Dim::symbol("n");
+        assert_eq!(Concat { axis: 0 }.equalities(&[&x, &y], &[&joined[0]]), [(n, Dim::from(3i64))]);
     }
 
     #[test]

@@ -549,7 +549,8 @@ fn cast(a: Lane, from: DType, to: DType) -> Lane {
     }
 }
 
-/// The shape both broadcast to, by ONNX's rule: sizes match from the innermost axis, and a size of one stretches.
+/// The shape both broadcast to, by ONNX's rule: sizes match from the innermost axis, and a size of one stretches. Sizes that are
+/// equal only for some values of their symbols are taken to be equal; `equalities` says which.
 pub fn broadcast(a: &Shape, b: &Shape) -> Result<Shape, String> {
     let rank = a.len().max(b.len());
     let size = |shape: &Shape, axis: usize| {
@@ -561,10 +562,20 @@ pub fn broadcast(a: &Shape, b: &Shape) -> Result<Shape, String> {
             match () {
                 () if x == y || y.is(1) => Ok(x),
                 () if x.is(1) => Ok(y),
-                () => Err(format!("shapes {a:?} and {b:?} do not broadcast: {x} against {y}")),
+                () => {
+                    let agreed = x.agreed(&y);
+                    agreed.ok_or_else(|| format!("shapes {a:?} and {b:?} do not broadcast: {x} against {y}"))
+                }
             }
         })
         .collect()
+}
+
+/// Each size of an operand that does not have the form of the size of the result it lies under, with that size.
+pub fn broadcast_equalities(operand: &[Dim], out: &[Dim]) -> Vec<(Dim, Dim)> {
+    let under = out[out.len().saturating_sub(operand.len())..].iter();
+    let pairs = operand.iter().zip(under).filter(|(size, out)| !size.is(1) && size != out);
+    pairs.map(|(size, out)| (size.clone(), out.clone())).collect()
 }
 
 impl Rules for Map {
@@ -609,6 +620,10 @@ impl Rules for Map {
             true => Tensor::from_f64s(out.dtype, dims, &results.iter().map(|l| l.f).collect::<Vec<_>>()),
             false => Tensor::from_i64s(out.dtype, dims, &results.iter().map(|l| l.i).collect::<Vec<_>>()),
         }])
+    }
+
+    fn equalities(&self, inputs: &[&Type], outputs: &[&Type]) -> Vec<(Dim, Dim)> {
+        inputs.iter().flat_map(|ty| broadcast_equalities(&ty.shape, &outputs[0].shape)).collect()
     }
 
     fn in_place(&self) -> Vec<usize> {

@@ -1,7 +1,7 @@
 //! Matrix products.
 
 use super::epilogue;
-use super::map::{Binary, Map, broadcast, collapse};
+use super::map::{Binary, Map, broadcast, broadcast_equalities, collapse};
 use super::operands::{count, fixed, has_shape, is_number, is_of, result};
 use super::packed::packed;
 use super::window::three;
@@ -35,7 +35,7 @@ impl Rules for MatMul {
             return Err(format!("{a} and {b} are not both matrices"));
         }
         let ([m, k], [rows, n]) = (matrix(a, self.trans_a), matrix(b, self.trans_b));
-        if k != rows {
+        if k.agreed(&rows).is_none() {
             return Err(format!("{a} and {b} do not multiply: {k} columns against {rows} rows"));
         }
         let mut shape = broadcast(&a.shape[..a.rank() - 2].to_vec(), &b.shape[..b.rank() - 2].to_vec())?;
@@ -86,6 +86,18 @@ impl Rules for MatMul {
             Some(_) if a.dtype == DType::F32 && self.flattens(a, b) => self.lower_packed(cx),
             _ => self.lower_batched(cx),
         }
+    }
+
+    fn equalities(&self, inputs: &[&Type], outputs: &[&Type]) -> Vec<(Dim, Dim)> {
+        let batch = |ty: &Type| ty.shape[..ty.rank() - 2].to_vec();
+        let out = batch(outputs[0]);
+        let mut pairs = broadcast_equalities(&batch(inputs[0]), &out);
+        pairs.extend(broadcast_equalities(&batch(inputs[1]), &out));
+        let ([_, k], [rows, _]) = (matrix(inputs[0], self.trans_a), matrix(inputs[1], self.trans_b));
+        if k != rows {
+            pairs.push((k, rows));
+        }
+        pairs
     }
 
     fn macs(&self, inputs: &[&Type], outputs: &[&Type]) -> Dim {

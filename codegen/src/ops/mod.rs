@@ -35,6 +35,12 @@ pub trait Rules {
         Dim::from(0)
     }
 
+    /// Pairs of sizes that must be equal though their forms differ: `run` checks them.
+    fn equalities(&self, inputs: &[&Type], outputs: &[&Type]) -> Vec<(Dim, Dim)> {
+        let _ = (inputs, outputs);
+        Vec::new()
+    }
+
     /// The kernel calls that compute the results.
     fn lower(&self, cx: &mut Lower) -> Result<(), String>;
 }
@@ -85,6 +91,9 @@ macro_rules! ops {
             }
             fn macs(&self, inputs: &[&Type], outputs: &[&Type]) -> Dim {
                 match self { $(Op::$name(op) => op.macs(inputs, outputs)),* }
+            }
+            fn equalities(&self, inputs: &[&Type], outputs: &[&Type]) -> Vec<(Dim, Dim)> {
+                match self { $(Op::$name(op) => op.equalities(inputs, outputs)),* }
             }
             fn lower(&self, cx: &mut Lower) -> Result<(), String> {
                 match self { $(Op::$name(op) => op.lower(cx)),* }

@@ -28,6 +28,11 @@ impl Rules for Reshape {
         Ok(vec![inputs[0].reshaped(dims)])
     }
 
+    fn equalities(&self, inputs: &[&Type], outputs: &[&Type]) -> Vec<(Dim, Dim)> {
+        let (own, out) = (inputs[0].len(), outputs[0].len());
+        if own == out { Vec::new() } else { vec![(own, out)] }
+    }
+
     fn is_view(&self) -> bool {
         true
     }
