@@ -76,6 +76,50 @@ case("norms_double", """(double[2,6,5] x) => (double[] soft, double[] log, doubl
       group = GroupNormalization<num_groups=3>(x, sc, bc)
       instance = InstanceNormalization(x, sc, bc) }""", oracle="onnx")
 
+# Random numbers: the values are kiln's own, by the definition in codegen/src/front/random.rs --------------------------------
+
+
+def random_fractions(n, seed, swap=False):
+    def mix(x):
+        for by, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+            x = ((x ^ (x >> np.uint64(by))) * np.uint64(factor)) & np.uint64(0xFFFFFFFF)
+        return x ^ (x >> np.uint64(16))
+
+    word = np.array([np.float32(seed).view(np.uint32)], np.uint64)
+    first, second = mix(word), mix(word ^ np.uint64(0x5BD1E995))
+    if swap:
+        first, second = second, first
+    places = (np.arange(n, dtype=np.uint64) + first) & np.uint64(0xFFFFFFFF)
+    return ((mix(mix(places) ^ second) >> np.uint64(8)) / 2**24).astype(np.float32)
+
+
+def random_normals(n, seed):
+    u, v = random_fractions(n, seed).astype(np.float64), random_fractions(n, seed, swap=True).astype(np.float64)
+    return np.sqrt(-2 * np.log(1 - u)) * np.cos(2 * np.pi * v)
+
+
+def random_classes(x, samples, seed):
+    p = np.exp(x - x.max(1, keepdims=True))
+    sums = np.cumsum(p / p.sum(1, keepdims=True), 1)
+    u = random_fractions(len(x) * samples, seed).reshape(len(x), samples, 1)
+    return (sums[:, None] <= u).sum(2).clip(0, x.shape[1] - 1).astype(np.int32)
+
+
+case("random", """(float[3,50] x) => (float[] uniform, float[] shaped, float[] normal, double[] wide, int32[] coins, int32[] classes)
+    { uniform = RandomUniformLike<seed=3.0, low=-1.0, high=2.0>(x)
+      shaped = RandomUniform<seed=4.0, shape=[2,5]>()
+      normal = RandomNormalLike<seed=5.0, mean=1.0, scale=0.5>(x)
+      wide = RandomNormal<seed=6.0, shape=[7], dtype=11>()
+      p = Sigmoid(x)
+      coins = Bernoulli<seed=7.0, dtype=6>(p)
+      classes = Multinomial<seed=8.0, sample_size=20>(x) }""", expect={
+    "uniform": lambda x: random_fractions(150, 3).reshape(3, 50) * np.float32(3) - np.float32(1),
+    "shaped": lambda x: random_fractions(10, 4).reshape(2, 5),
+    "normal": lambda x: (random_normals(150, 5).reshape(3, 50) * 0.5 + 1).astype(np.float32),
+    "wide": lambda x: random_normals(7, 6),
+    "coins": lambda x: (random_fractions(150, 7).reshape(3, 50) < 1 / (1 + np.exp(-x))).astype(np.int32),
+    "classes": lambda x: random_classes(x, 20, 8)})
+
 # Convolution -----------------------------------------------------------------------------------------------------------------
 
 case("conv_plain", """(float[1,3,8,7] x) => (float[] y) <float[8,3,3,3] w, float[8] b>

@@ -30,6 +30,7 @@ mod norm;
 mod place;
 mod pool;
 mod quantize;
+mod random;
 mod recurrent;
 mod reduce;
 mod resize;

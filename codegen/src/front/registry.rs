@@ -3,7 +3,7 @@
 use super::cx::{Cx, Results};
 use super::{
     array, attention, classic, contrib, control, conv, deform, einsum, elementwise, gather, loss, matmul, ngrams, norm,
-    place, pool, quantize, recurrent, reduce, resize, sample, signal, trees,
+    place, pool, quantize, random, recurrent, reduce, resize, sample, signal, trees,
 };
 
 /// Imports one node: its results, or why not.
@@ -137,6 +137,9 @@ fn onnx(op: &str) -> Option<Import> {
         "CumSum" => reduce::cum_sum,
         "TopK" => reduce::top_k,
         "GRU" | "LSTM" | "RNN" => recurrent::recurrent,
+        "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike" => random::random,
+        "Bernoulli" => random::bernoulli,
+        "Multinomial" => random::multinomial,
         "Resize" | "Upsample" => resize::resize,
         "Gather" => gather::gather,
         "GatherElements" => gather::gather_elements,
