@@ -7,7 +7,7 @@ use std::path::Path;
 /// An array of one of Rust's number types, row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
-    /// Element type, as Rust names it.
+    /// Element type, as Rust names it, or a narrow type such as `bf16`, of which the elements are the bits.
     pub dtype: String,
     /// Sizes along each axis.
     pub shape: Vec<usize>,
@@ -36,6 +36,9 @@ macro_rules! each_type {
 impl Array {
     /// The elements as `f64`, for comparing and filling.
     pub fn to_f64s(&self) -> Result<Vec<f64>> {
+        if let Some(values) = kiln_codegen::narrow_to_f64s(&self.dtype, &self.bytes) {
+            return Ok(values);
+        }
         if self.dtype == "bool" {
             return Ok(self.bytes.iter().map(|&b| f64::from(b)).collect());
         }
@@ -52,6 +55,9 @@ impl Array {
 
     /// An array whose elements are `values` converted to `dtype`.
     pub fn from_f64s(dtype: &str, shape: Vec<usize>, values: &[f64]) -> Result<Array> {
+        if let Some(bytes) = kiln_codegen::narrow_from_f64s(dtype, values) {
+            return Ok(Array { dtype: dtype.into(), shape, bytes });
+        }
         if dtype == "bool" {
             return Ok(Array {
                 dtype: dtype.into(),
@@ -88,6 +94,7 @@ impl Array {
         let DType::Plain(ty) = file.dtype() else { bail!("structured arrays are not supported") };
         let text = ty.to_string();
         let dtype = match text.trim_matches(|c| "'<>|=".contains(c)) {
+            "f2" => "f16",
             "f4" => "f32",
             "f8" => "f64",
             "i1" => "i8",
@@ -103,6 +110,10 @@ impl Array {
         };
         if dtype == "bool" {
             let bytes = file.into_vec::<bool>()?.into_iter().map(u8::from).collect();
+            return Ok(Array { dtype: dtype.into(), shape, bytes });
+        }
+        if dtype == "f16" {
+            let bytes = file.into_vec::<half::f16>()?.into_iter().flat_map(half::f16::to_le_bytes).collect();
             return Ok(Array { dtype: dtype.into(), shape, bytes });
         }
         macro_rules! read {
@@ -123,6 +134,11 @@ impl Array {
             writer.extend(self.bytes.iter().map(|&b| b != 0))?;
             return Ok(writer.finish()?);
         }
+        if self.dtype == "f16" {
+            let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(file).begin_nd()?;
+            writer.extend(self.bytes.as_chunks().0.iter().map(|&bits| half::f16::from_le_bytes(bits)))?;
+            return Ok(writer.finish()?);
+        }
         macro_rules! write {
             ($t:ty, $bytes:expr) => {{
                 let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(file).begin_nd()?;
@@ -134,5 +150,22 @@ impl Array {
         }
         each_type!(self.dtype.as_str(), write, self.bytes);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_are_what_numpy_writes() {
+        let halves = Array::from_f64s("f16", vec![2, 2], &[1.0, -0.5, 65504.0, 0.1]).unwrap();
+        assert_eq!(halves.bytes, [0x00, 0x3c, 0x00, 0xb8, 0xff, 0x7b, 0x66, 0x2e]);
+        let path = std::env::temp_dir().join(format!("kiln-halves-{}.npy", std::process::id()));
+        halves.write(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(String::from_utf8_lossy(&bytes).contains("'<f2'"));
+        assert_eq!(Array::from_npy(bytes.as_slice()).unwrap(), halves);
     }
 }

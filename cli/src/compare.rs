@@ -23,7 +23,7 @@ pub struct Difference {
 pub fn compare(got: &Array, want: &Array, rtol: f64, atol: f64) -> Result<Difference> {
     anyhow::ensure!(got.shape == want.shape, "its shape is {:?} and should be {:?}", got.shape, want.shape);
     anyhow::ensure!(got.dtype == want.dtype, "its type is {} and should be {}", got.dtype, want.dtype);
-    let exact = !got.dtype.starts_with('f');
+    let exact = !got.dtype.starts_with('f') && got.dtype != "bf16";
     let (rtol, atol) = if exact { (0.0, 0.0) } else { (rtol, atol) };
     let mut difference = Difference::default();
     for (g, w) in got.to_f64s()?.into_iter().zip(want.to_f64s()?) {

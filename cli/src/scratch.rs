@@ -74,7 +74,7 @@ fn read_output(dir: &Path, set: usize, i: usize, port: &PortInfo) -> Result<Arra
     let shape = std::fs::read_to_string(dir.join(format!("out{set}_{i}.shape")))?;
     let shape: Vec<usize> = shape.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
     let bytes = std::fs::read(dir.join(format!("out{set}_{i}.bin")))?;
-    Ok(Array { dtype: port.dtype.clone(), shape, bytes })
+    Ok(Array { dtype: port.element.clone(), shape, bytes })
 }
 
 fn program(compiled: &Compiled, sets: usize, budget: Duration) -> Result<String> {

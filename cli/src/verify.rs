@@ -241,10 +241,14 @@ fn read_folder(folder: &Path, kind: &str, ports: &[(String, String)]) -> Result<
     Ok(arrays)
 }
 
-fn check_input(port: &PortInfo, array: Array) -> Result<Array> {
+fn check_input(port: &PortInfo, mut array: Array) -> Result<Array> {
+    // numpy has no name for most narrow types; their bits do.
+    if array.dtype == port.dtype {
+        array.dtype = port.element.clone();
+    }
     let fits = array.shape.len() == port.shape.len()
         && array.shape.iter().zip(&port.shape).all(|(got, want)| want.as_ref().map_or(true, |want| want == got));
-    if array.dtype != port.dtype || !fits {
+    if array.dtype != port.element || !fits {
         let want: Vec<String> =
             port.shape.iter().map(|d| d.as_ref().map_or_else(String::clone, usize::to_string)).collect();
         bail!(
@@ -252,7 +256,7 @@ fn check_input(port: &PortInfo, array: Array) -> Result<Array> {
             port.name,
             array.dtype,
             array.shape,
-            port.dtype,
+            port.element,
             want.join(", ")
         );
     }
@@ -281,11 +285,11 @@ impl Random {
             .iter()
             .map(|d| d.clone().unwrap_or_else(|symbol| sizes.get(&symbol).copied().unwrap_or(2)))
             .collect();
-        let float = port.dtype.starts_with('f');
+        let float = port.element.starts_with('f') || port.element == "bf16";
         let values: Vec<f64> = (0..shape.iter().product::<usize>())
             .map(|_| if float { self.unit() * 2.0 - 1.0 } else { (self.unit() * 2.0).floor() })
             .collect();
-        Array::from_f64s(&port.dtype, shape, &values)
+        Array::from_f64s(&port.element, shape, &values)
     }
 }
 

@@ -98,8 +98,11 @@ impl Compiled {
 
     /// Inputs that became constants: name, element type, shape and elements.
     pub fn pinned(&self) -> Vec<(String, String, Vec<usize>, Vec<f64>)> {
+        let element = |name: &str, dtype: ir::DType| {
+            self.graph.narrow.get(name).map_or_else(|| dtype.to_string(), ToString::to_string)
+        };
         let pinned = self.pinned.iter();
-        pinned.map(|(name, t)| (name.clone(), t.dtype().to_string(), t.shape().to_vec(), t.to_f64s())).collect()
+        pinned.map(|(name, t)| (name.clone(), element(name, t.dtype()), t.shape().to_vec(), t.to_f64s())).collect()
     }
 
     /// The outputs for `inputs`, by each op's reference meaning: slow, exact, and without any kernel. It shares the front
@@ -128,6 +131,7 @@ impl Compiled {
         let port = |port: &plan::Port| PortInfo {
             name: port.name.clone(),
             dtype: port.dtype.to_string(),
+            element: port.element(),
             shape: port.shape.iter().map(|dim| dim.as_usize().ok_or_else(|| dim.to_string())).collect(),
         };
         Signature {
@@ -136,6 +140,21 @@ impl Compiled {
             dynamic: self.plan.is_dynamic(),
         }
     }
+}
+
+/// The numbers that the bits of a narrow element type such as `f16` stand for; `None` if there is no such type.
+pub fn narrow_to_f64s(element: &str, bytes: &[u8]) -> Option<Vec<f64>> {
+    let narrow = ir::Narrow::named(element)?;
+    let bits = bytes.chunks_exact(narrow.bits().bytes());
+    Some(bits.map(|b| narrow.decode(b.iter().rev().fold(0, |all, &byte| all << 8 | i64::from(byte)))).collect())
+}
+
+/// The bits of `values` as elements of a narrow type such as `f16`, little-endian; `None` if there is no such type.
+pub fn narrow_from_f64s(element: &str, values: &[f64]) -> Option<Vec<u8>> {
+    let narrow = ir::Narrow::named(element)?;
+    let bits = values.iter().map(|&value| narrow.encode(value, ir::Rounding::default()));
+    let extended = |bits: i64| if narrow == ir::Narrow::I4 { (bits ^ 8) - 8 } else { bits };
+    Some(bits.flat_map(|bits| extended(bits).to_le_bytes()[..narrow.bits().bytes()].to_vec()).collect())
 }
 
 /// An array whose element type is known from elsewhere.
@@ -165,6 +184,8 @@ pub struct PortInfo {
     pub name: String,
     /// Element type, as Rust names it.
     pub dtype: String,
+    /// The model's element type: the same, or a narrow type such as `f16` of which the elements are the bits.
+    pub element: String,
     /// Sizes: a number, or an expression over symbols.
     pub shape: Vec<Result<usize, String>>,
 }

@@ -1,6 +1,6 @@
 //! What emission needs and nothing more: the model's signature, its steps, its memory and its weights.
 
-use crate::ir::{Bounds, DType, Dim, Shape};
+use crate::ir::{Bounds, DType, Dim, Narrow, Shape};
 use crate::ops::map::Map;
 use std::collections::BTreeSet;
 
@@ -38,6 +38,8 @@ pub struct Port {
     pub name: String,
     /// Element type.
     pub dtype: DType,
+    /// The narrow type of which the elements are the bits.
+    pub narrow: Option<Narrow>,
     /// Sizes along each axis.
     pub shape: Shape,
     /// Where it lies.
@@ -207,5 +209,19 @@ impl Plan {
     /// Whether any size is chosen at run time.
     pub fn is_dynamic(&self) -> bool {
         !self.symbols.is_empty()
+    }
+}
+
+impl Port {
+    /// The element type in the model's words.
+    pub fn element(&self) -> String {
+        self.narrow.map_or_else(|| self.dtype.to_string(), |narrow| narrow.to_string())
+    }
+
+    /// Element type and shape for people.
+    pub fn describe(&self) -> String {
+        let shape: Vec<String> = self.shape.iter().map(Dim::to_string).collect();
+        let bits = self.narrow.map_or_else(String::new, |_| format!(" as bits in {}", self.dtype));
+        format!("`{}`: {}{bits} `[{}]`", self.name, self.element(), shape.join(", "))
     }
 }

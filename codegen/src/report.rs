@@ -32,10 +32,10 @@ impl About {
         let _ = writeln!(text, "\nSHA-256 of the model: `{}`", self.sha256);
         let _ = writeln!(text, "\n| | |\n|---|---|");
         for port in &plan.inputs {
-            let _ = writeln!(text, "| input | {} |", port_text(port));
+            let _ = writeln!(text, "| input | {} |", port.describe());
         }
         for port in &plan.outputs {
-            let _ = writeln!(text, "| output | {} |", port_text(port));
+            let _ = writeln!(text, "| output | {} |", port.describe());
         }
         let _ = writeln!(text, "| weights | {} bytes |", plan.blob.len());
         let _ = writeln!(text, "| working memory | {} |", readable(&plan.arena.bytes, " bytes"));
@@ -69,11 +69,6 @@ fn written(plan: &Plan, step: &Step) -> String {
     places.collect::<Vec<_>>().join(", ")
 }
 
-fn port_text(port: &Port) -> String {
-    let shape: Vec<String> = port.shape.iter().map(Dim::to_string).collect();
-    format!("`{}`: {} `[{}]`", port.name, port.dtype, shape.join(", "))
-}
-
 impl Report {
     /// The report on a plan.
     pub fn new(about: &About, plan: &Plan) -> Report {
@@ -101,10 +96,10 @@ impl Report {
         let mut text = String::new();
         let _ = writeln!(text, "{}  (sha256 {})", about.source, &about.sha256[..about.sha256.len().min(16)]);
         for port in &plan.inputs {
-            let _ = writeln!(text, "  input   {}", port_text(port).replace('`', ""));
+            let _ = writeln!(text, "  input   {}", port.describe().replace('`', ""));
         }
         for port in &plan.outputs {
-            let _ = writeln!(text, "  output  {}", port_text(port).replace('`', ""));
+            let _ = writeln!(text, "  output  {}", port.describe().replace('`', ""));
         }
         for symbol in &plan.symbols {
             match plan.bounds.get(symbol) {
@@ -129,9 +124,10 @@ impl Report {
             let ports = ports.iter().map(|port| {
                 let shape: Vec<String> = port.shape.iter().map(json_dim).collect();
                 format!(
-                    "{{\"name\":{},\"dtype\":\"{}\",\"shape\":[{}]}}",
+                    "{{\"name\":{},\"dtype\":\"{}\",\"element\":\"{}\",\"shape\":[{}]}}",
                     quoted(&port.name),
                     port.dtype,
+                    port.element(),
                     shape.join(",")
                 )
             });

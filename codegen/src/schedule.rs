@@ -146,7 +146,13 @@ impl<'g> Scheduler<'g> {
 
     fn port(&mut self, name: &str, id: ValueId) -> Port {
         let ty = self.graph.ty(id);
-        Port { name: name.to_string(), dtype: ty.dtype, shape: ty.shape.clone(), operand: self.operand(id) }
+        Port {
+            name: name.to_string(),
+            dtype: ty.dtype,
+            narrow: self.graph.narrow.get(name).copied(),
+            shape: ty.shape.clone(),
+            operand: self.operand(id),
+        }
     }
 
     fn finish(mut self) -> Plan {

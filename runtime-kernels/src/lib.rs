@@ -44,6 +44,7 @@ pub mod math_tanh;
 pub mod math_trig;
 pub mod matmul_any;
 pub mod matmul_f32;
+pub mod narrow;
 pub mod non_zero;
 pub mod normalize;
 pub mod number;

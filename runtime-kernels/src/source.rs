@@ -32,6 +32,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("math_trig", include_str!("math_trig.rs")),
     ("matmul_any", include_str!("matmul_any.rs")),
     ("matmul_f32", include_str!("matmul_f32.rs")),
+    ("narrow", include_str!("narrow.rs")),
     ("non_zero", include_str!("non_zero.rs")),
     ("normalize", include_str!("normalize.rs")),
     ("number", include_str!("number.rs")),

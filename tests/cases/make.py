@@ -7,7 +7,9 @@
 A case is a graph in ONNX's text form. Between `<` and `>` stand its constants: with a value, or with a type alone, and then
 random numbers fill it (small ones for what starts with `w`, positive ones for what starts with `var`). Inputs are random too:
 floats are normal, integers 0, 1 or 2, bools a coin's toss, unless `feed` says otherwise. `sizes` gives one run for each
-choice of the free sizes. What onnxruntime has no kernel for names ONNX's reference as its `oracle`. The seed is the case's name, so a run of this script changes no case but those that were edited.
+choice of the free sizes. What onnxruntime has no kernel for names ONNX's reference as its `oracle`.
+Arrays of narrow types are stored as their bits. The seed is the case's name, so a run of this script changes no case but those
+that were edited.
 """
 
 import json
@@ -16,6 +18,7 @@ import sys
 import zlib
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import onnx
 import onnx.reference
@@ -1024,6 +1027,61 @@ case("size_zero", """(float[n,3] x) => (float[] y, float[] both) <float[3,4] w, 
       both = Concat<axis=0>(x, c) }""", sizes=[{"n": 0}, {"n": 2}])
 
 
+# Narrow element types --------------------------------------------------------------------------------------------------------
+
+
+def hard_floats(low, high, step):
+    """Floats on every scale, those in the middle between two numbers of a narrow type, and their neighbours."""
+    grid = np.concatenate([np.linspace(-1, 1, 41) * 2.0**e for e in range(low, high, step)]).astype(np.float32)
+    beside = np.concatenate([grid, np.nextafter(grid, np.float32(np.inf)), np.nextafter(grid, np.float32(-np.inf))])
+    return np.concatenate([beside, np.float32([0.0, -0.0, np.nan, np.inf, -np.inf, 1e38, -1e38, 1e-40])])
+
+
+def narrow_feed(low, high, step):
+    return lambda rng, sizes: {"x": hard_floats(low, high, step)}
+
+
+case("narrow_half", f"""(float[{len(hard_floats(-27, 19, 2))}] x) => (float16[] h, bfloat16[] b, float[] back_h, float[] back_b, float16[] doubled)
+    {{ h = Cast<to=10>(x)
+      b = Cast<to=16>(x)
+      back_h = Cast<to=1>(h)
+      back_b = Cast<to=1>(b)
+      doubled = Add(h, h) }}""", feed=narrow_feed(-27, 19, 2), oracle="onnx")
+case("narrow_float8", f"""(float[{len(hard_floats(-20, 18, 2))}] x) => (float8e4m3fn[] a, float8e4m3fnuz[] b, float8e5m2[] c, float8e5m2fnuz[] d,
+        float8e4m3fn[] a1, float8e4m3fnuz[] b1, float8e5m2[] c1, float8e5m2fnuz[] d1, float[] back)
+    {{ a = Cast<to=17>(x)
+      b = Cast<to=18>(x)
+      c = Cast<to=19>(x)
+      d = Cast<to=20>(x)
+      a1 = Cast<to=17, saturate=0>(x)
+      b1 = Cast<to=18, saturate=0>(x)
+      c1 = Cast<to=19, saturate=0>(x)
+      d1 = Cast<to=20, saturate=0>(x)
+      back = Cast<to=1>(a) }}""", feed=narrow_feed(-20, 18, 2), oracle="onnx")
+case("narrow_inputs", """(float16[2,3] h, bfloat16[2,3] b, float8e4m3fn[4] e, float8e5m2[4] m, int8[5] i) => (float16[] y, bfloat16[] z, float16[] same, float[] wide,
+        float8e4m3fn[] kept, float16[] top, int64[] at, float8e5m2[] turned, int32[] whole)
+    <float16[2,3] w = {15360, 16384, 49664, 14336, 13312, 18432}, int64[1] k = {2}, int64[1] last = {-1}, int64[1] lowest = {-9223372036854775807}, int64[1] axis0 = {0}>
+    { y = Mul(h, w)
+      z = Neg(b)
+      same = Identity(h)
+      wide = CastLike(e, f)
+      kept = Reshape(e, minus)
+      top, at = TopK(h, k)
+      turned = Slice(m, last, lowest, axis0, last)
+      whole = Cast<to=6>(h) }""".replace("int64[1] k", "float f = {1.0}, int64[1] minus = {-1}, int64[1] k"), oracle="onnx")
+case("narrow_quantize", """(float[4,6] x, float16[4,6] h) => (int4[] a, uint4[] b, float8e4m3fn[] c, float4e2m1[] d, float[] a1, float[] b1, float[] c1, float[] d1, int8[] e, float16[] e1)
+    <float s = {0.25}, float[6] sc = {0.1,0.2,0.3,0.4,0.5,0.6}, float[4,2] sb = {0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8}, float16 sh = {12288}, int8 zero = {3}>
+    { a = QuantizeLinear<output_dtype=22>(x, s)
+      b = QuantizeLinear<output_dtype=21, axis=1>(x, sc)
+      c = QuantizeLinear<output_dtype=17>(x, s)
+      d = QuantizeLinear<output_dtype=23, axis=1, block_size=3>(x, sb)
+      a1 = DequantizeLinear(a, s)
+      b1 = DequantizeLinear<axis=1>(b, sc)
+      c1 = DequantizeLinear(c, s)
+      d1 = DequantizeLinear<axis=1, block_size=3>(d, sb)
+      e = QuantizeLinear(h, sh, zero)
+      e1 = DequantizeLinear(e, sh, zero) }""", opset=23, oracle="onnx")
+
 # Making them -----------------------------------------------------------------------------------------------------------------
 
 
@@ -1042,6 +1100,8 @@ def random_input(shape, dtype, rng):
         return rng.standard_normal(shape).astype(dtype)
     if dtype == np.bool_:
         return rng.integers(0, 2, shape).astype(dtype)
+    if dtype == np.float16 or str(dtype).startswith(("bfloat", "float8", "float4")):
+        return rng.standard_normal(shape).astype(np.float32).astype(dtype)
     return rng.integers(0, 3, shape).astype(dtype)
 
 
@@ -1084,6 +1144,15 @@ def rename(graph, names):
         node.output[:] = [new(n) for n in node.output]
 
 
+def bits(array):
+    """An array of a narrow type as the integers that `run` takes for it."""
+    if array.dtype == ml_dtypes.int4:
+        return array.astype(np.int8)
+    if array.dtype == np.float16 or array.dtype.type.__module__ == "ml_dtypes":
+        return array.view(np.uint16 if array.dtype.itemsize == 2 else np.uint8)
+    return array
+
+
 def make(name, spec):
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     model = build(name, spec, rng)
@@ -1118,7 +1187,7 @@ def make(name, spec):
                 if array_name in pinned and kind == "inputs":
                     continue
                 file = f"{kind[:-1]}_{at}_{i}.npy"
-                np.save(folder / file, np.asarray(array, order="C"))
+                np.save(folder / file, bits(np.asarray(array, order="C")))
                 run[kind].append({"name": array_name, "file": file})
         runs.append(run)
         if len(spec["sizes"]) == 1:

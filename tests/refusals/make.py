@@ -43,7 +43,6 @@ text("loop_depends_on_data", """(float[3] x, int64 n) => (float[3] y) <bool go =
 text("loop_of_a_billion_trips", """(float[3] x) => (float[3] y) <bool go = {1}, int64 n = {1000000000}>
     { y = Loop(n, go, x) <body = step (int64 i, bool g, float[3] v) => (bool h, float[3] w) { h = Identity(g) w = Neg(v) }> }""")
 text("type_string", "(string[3] x) => (string[3] y) { y = Identity(x) }")
-text("type_float16", "(float16[3] x) => (float16[3] y) { y = Exp(x) }")
 text("type_complex", "(complex64[3] x) => (complex64[3] y) { y = Identity(x) }")
 text("sequence_as_input", "(seq(float[3]) s, int64 i) => (float[3] y) { y = SequenceAt(s, i) }")
 text("reshape_to_data", "(float[6] x, int64[2] shape) => (float[] y) { y = Reshape(x, shape) }")

@@ -1,6 +1,6 @@
 //! Elementwise expressions as Rust: a unit struct, or one that captures its operands, implementing a kernel's trait.
 
-use crate::ir::DType;
+use crate::ir::{DType, Narrow, Toward};
 use crate::ops::map::{Binary, Inst, Map, Unary};
 use crate::plan::{Func, FuncId, Plan};
 use proc_macro2::{Ident, Literal, TokenStream};
@@ -38,6 +38,9 @@ pub fn modules(plan: &Plan) -> BTreeSet<&'static str> {
         };
         for &(inst, dtype) in &map.insts {
             match inst {
+                Inst::Unary(Unary::Decode(_) | Unary::Encode(..), _) => {
+                    modules.insert("narrow");
+                }
                 Inst::Unary(op, _) if simd => modules.extend(simd_math(op).map(|(module, _)| module)),
                 Inst::Binary(Binary::Pow, ..) if simd => {
                     modules.insert("math_pow");
@@ -274,7 +277,30 @@ fn scalar(name: &Ident, map: &Map) -> TokenStream {
     }
 }
 
+/// The name of a narrow type's function in the kernel file of them all, and its further arguments.
+fn codec(op: Unary) -> Option<(String, TokenStream)> {
+    match op {
+        Unary::Decode(narrow) => Some((format!("decode_{narrow}"), quote!())),
+        Unary::Encode(narrow @ (Narrow::F16 | Narrow::Bf16), _) => Some((format!("encode_{narrow}"), quote!())),
+        Unary::Encode(narrow, rounding) => {
+            let saturate = rounding.saturate;
+            let toward = match (narrow, rounding.toward) {
+                (Narrow::F8E8m0, Toward::Up) => "_up",
+                (Narrow::F8E8m0, Toward::Down) => "_down",
+                (Narrow::F8E8m0, Toward::Nearest) => "_nearest",
+                _ => "",
+            };
+            Some((format!("encode_{narrow}{toward}"), quote!(, #saturate)))
+        }
+        _ => None,
+    }
+}
+
 fn scalar_unary(op: Unary, a: &Ident, dtype: DType) -> TokenStream {
+    if let Some((function, rest)) = codec(op) {
+        let function = format_ident!("{function}");
+        return quote!(kernels::narrow::#function(#a #rest));
+    }
     if !dtype.is_float() {
         return match op {
             Unary::Neg => quote!(#a.wrapping_neg()),

@@ -3,7 +3,7 @@
 use super::WeightSource;
 use super::names::Names;
 use super::sizes::{Sizes, symbol_ident};
-use crate::ir::{Atom, DType, Dim, MAX_SIZE};
+use crate::ir::{Atom, DType, MAX_SIZE};
 use crate::options::Options;
 use crate::plan::{Operand, Place, Plan, Port};
 use crate::report::About;
@@ -147,17 +147,12 @@ fn port_type(plan: &Plan, port: &Port, lifetime: &TokenStream) -> TokenStream {
     }
 }
 
-fn port_doc(port: &Port) -> String {
-    let shape: Vec<String> = port.shape.iter().map(Dim::to_string).collect();
-    format!("`{}`: {} `[{}]`", port.name, port.dtype, shape.join(", "))
-}
-
 fn outputs(plan: &Plan, names: &Names) -> TokenStream {
     if plan.outputs.len() == 1 {
         return quote!();
     }
     let fields = plan.outputs.iter().zip(&names.outputs).map(|(port, name)| {
-        let (ty, doc) = (port_type(plan, port, &quote!('a)), format!(" {}", port_doc(port)));
+        let (ty, doc) = (port_type(plan, port, &quote!('a)), format!(" {}", port.describe()));
         quote!(#[doc = #doc] pub #name: #ty)
     });
     let outputs = format_ident!("{}Outputs", names.ty());
@@ -187,10 +182,10 @@ fn run(plan: &Plan, names: &Names, options: &Options, fixed: bool, sizes: &Sizes
     let result = if dynamic { quote!(Result<#result, ShapeError>) } else { result };
     let mut docs =
         vec![" Runs the model once.".to_string(), String::new(), " Inputs, each dense and row-major:".to_string()];
-    docs.extend(plan.inputs.iter().map(|port| format!(" - {}", port_doc(port))));
+    docs.extend(plan.inputs.iter().map(|port| format!(" - {}", port.describe())));
     docs.push(String::new());
     docs.push(" Outputs, valid until the next run:".to_string());
-    docs.extend(plan.outputs.iter().map(|port| format!(" - {}", port_doc(port))));
+    docs.extend(plan.outputs.iter().map(|port| format!(" - {}", port.describe())));
     if dynamic {
         docs.push(String::new());
         docs.push(" # Errors".to_string());

@@ -12,7 +12,8 @@ use crate::ops::trilu::Trilu;
 
 /// Constant, in all its spellings.
 pub fn constant(cx: &mut Cx) -> Results {
-    let tensor = if let Some(tensor) = cx.tensor("value")? {
+    let tensor = if let Some((tensor, element)) = cx.typed_tensor("value")? {
+        cx.stated = Some(element);
         tensor
     } else if cx.has("value_float") {
         Tensor::from_f64s(DType::F32, vec![], &[f64::from(cx.float("value_float", 0.0))])
@@ -33,7 +34,9 @@ pub fn constant(cx: &mut Cx) -> Results {
 /// ConstantOfShape.
 pub fn constant_of_shape(cx: &mut Cx) -> Results {
     let shape = cx.ints(0, "the shape")?;
-    let value = cx.tensor("value")?.unwrap_or_else(|| Tensor::from_f64s(DType::F32, vec![1], &[0.0]));
+    let zero = || (Tensor::from_f64s(DType::F32, vec![1], &[0.0]), DType::F32.into());
+    let (value, element) = cx.typed_tensor("value")?.unwrap_or_else(zero);
+    cx.stated = Some(element);
     if value.len() != 1 {
         return Err(format!("its value has {} elements, not one", value.len()));
     }
@@ -457,7 +460,9 @@ pub fn eye_like(cx: &mut Cx) -> Results {
     let x = cx.input(0)?;
     let ty = cx.ty(x);
     let [rows, cols] = ty.shape.as_slice() else { return Err("its operand is no matrix".into()) };
-    let dtype = if cx.has("dtype") { super::tensor::dtype_of(cx.int("dtype", 1))? } else { ty.dtype };
+    let element = if cx.has("dtype") { super::tensor::element_of(cx.int("dtype", 1))? } else { cx.element(x) };
+    cx.stated = Some(element);
+    let dtype = element.dtype;
     let numbers = |len: &Dim| Range {
         start: Dim::from(0),
         delta: Dim::from(1),

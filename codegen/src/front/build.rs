@@ -35,7 +35,7 @@ pub fn constant(name: &str, tensor: &Tensor) -> TensorProto {
 }
 
 fn number(dtype: DType) -> i32 {
-    (1..14).find(|&n| super::tensor::dtype(n) == Ok(dtype)).unwrap_or(0)
+    (1..14).find(|&n| super::tensor::element(n) == Ok(dtype.into())).unwrap_or(0)
 }
 
 /// An input or output.

@@ -2,9 +2,9 @@
 
 use super::model::{Importer, node_name};
 use super::onnx::{AttributeProto, GraphProto, NodeProto};
-use super::tensor;
-use crate::ir::{DType, Dim, Shape, Tensor, Type, ValueId};
-use crate::ops::map::{Binary, Map, Unary};
+use super::tensor::{self, Element};
+use crate::ir::{DType, Dim, Narrow, Rounding, Shape, Tensor, Type, ValueId};
+use crate::ops::map::{Binary, Inst, Map, Unary};
 use crate::ops::reshape::Reshape;
 use crate::ops::sizes::Sizes;
 use crate::ops::transpose::Transpose;
@@ -37,6 +37,8 @@ pub struct Cx<'i, 'a> {
     pub inputs: Vec<Entry>,
     /// An attribute that was asked for and has another type: found while reading, reported once the node is done.
     wrong: RefCell<Option<String>>,
+    /// The element type the function says its results have, if it says so.
+    pub stated: Option<Element>,
 }
 
 /// Results of an operator's function.
@@ -45,7 +47,7 @@ pub type Results = Result<Vec<Entry>, String>;
 impl<'i, 'a> Cx<'i, 'a> {
     /// The view of `node`.
     pub fn new(im: &'i mut Importer<'a>, node: &'i NodeProto, inputs: Vec<Entry>) -> Cx<'i, 'a> {
-        Cx { name: node_name(node).to_string(), im, node, inputs, wrong: RefCell::new(None) }
+        Cx { name: node_name(node).to_string(), im, node, inputs, wrong: RefCell::new(None), stated: None }
     }
 
     /// Version of the node's operator domain.
@@ -104,6 +106,56 @@ impl<'i, 'a> Cx<'i, 'a> {
     pub fn numbers(&self, i: usize, what: &str) -> Result<Vec<i64>, String> {
         let ints = self.ints(i, what)?;
         ints.iter().map(Dim::as_const).collect::<Option<_>>().ok_or_else(|| self.must_be_known(i, what))
+    }
+
+    // Element types
+
+    /// The narrow type a value stands for.
+    pub fn narrow(&self, id: ValueId) -> Option<Narrow> {
+        self.im.narrow.get(&id).copied()
+    }
+
+    /// The element type a value has in ONNX.
+    pub fn element(&self, id: ValueId) -> Element {
+        Element { dtype: self.im.graph.ty(id).dtype, narrow: self.narrow(id) }
+    }
+
+    /// `x` as a value of its own, of which another element type may be stated.
+    fn apart(&mut self, x: ValueId) -> Result<ValueId, String> {
+        match self.im.graph.tensor(x).cloned() {
+            Some(tensor) => Ok(self.value(tensor)),
+            None => self.map1(x, |map, x| map.push(Inst::Input(x), map.insts[x].1)),
+        }
+    }
+
+    /// `x` as elements of an element type; states that the results have it.
+    pub fn convert(&mut self, x: ValueId, to: Element, rounding: Rounding) -> Result<ValueId, String> {
+        self.stated = Some(to);
+        let from = self.element(x);
+        if from == to {
+            return Ok(x);
+        }
+        let Some(narrow) = to.narrow else {
+            return if from.dtype == to.dtype { self.apart(x) } else { self.cast(x, to.dtype) };
+        };
+        self.map1(x, |map, x| {
+            if narrow.is_int() {
+                // The low four bits.
+                let (wide, low) = (map.cast(x, DType::I32), map.number(15.0, DType::I32));
+                if narrow == Narrow::U4 {
+                    let bits = map.binary(Binary::BitAnd, wide, low);
+                    return map.cast(bits, to.dtype);
+                }
+                let eight = map.number(8.0, DType::I32);
+                let moved = map.binary(Binary::Add, wide, eight);
+                let bits = map.binary(Binary::BitAnd, moved, low);
+                let back = map.binary(Binary::Sub, bits, eight);
+                return map.cast(back, to.dtype);
+            }
+            let wide = map.cast(x, DType::F32);
+            let bits = map.unary(Unary::Encode(narrow, rounding), wide);
+            map.unary(Unary::Decode(narrow), bits)
+        })
     }
 
     // Attributes
@@ -189,6 +241,11 @@ impl<'i, 'a> Cx<'i, 'a> {
 
     /// A tensor attribute, if given.
     pub fn tensor(&self, name: &str) -> Result<Option<Tensor>, String> {
+        Ok(self.typed_tensor(name)?.map(|(tensor, _)| tensor))
+    }
+
+    /// A tensor attribute, if given, and its element type.
+    pub fn typed_tensor(&self, name: &str) -> Result<Option<(Tensor, Element)>, String> {
         let proto = self.attribute(name, 4).and_then(|a| a.t.as_ref());
         proto
             .map(|proto| tensor::tensor(proto, self.im.source).map_err(|e| format!("attribute {name}: {e}")))

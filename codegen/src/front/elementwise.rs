@@ -2,7 +2,7 @@
 
 use super::cx::{Cx, Entry, Results, one};
 use super::tensor;
-use crate::ir::{DType, Dim, Tensor, ValueId};
+use crate::ir::{DType, Dim, Rounding, Tensor, Toward, ValueId};
 use crate::ops::map::{Binary, Inst, Map, Unary};
 
 /// A function of one operand.
@@ -422,11 +422,17 @@ pub fn select(cx: &mut Cx) -> Results {
 /// Cast and CastLike.
 pub fn cast(cx: &mut Cx) -> Results {
     let x = cx.input(0)?;
-    let dtype = match cx.node.op_type.as_str() {
-        "CastLike" => cx.ty(cx.input(1)?).dtype,
-        _ => tensor::dtype_of(cx.int("to", 0))?,
+    let to = match cx.node.op_type.as_str() {
+        "CastLike" => cx.element(cx.input(1)?),
+        _ => tensor::element_of(cx.int("to", 0))?,
     };
-    one(cx.cast(x, dtype)?)
+    let toward = match cx.string("round_mode", "up").as_str() {
+        "up" => Toward::Up,
+        "down" => Toward::Down,
+        "nearest" => Toward::Nearest,
+        other => return Err(format!("its round_mode {other:?} is none of up, down and nearest")),
+    };
+    one(cx.convert(x, to, Rounding { saturate: cx.flag("saturate", true), toward })?)
 }
 
 /// IsInf, of either sign or one.

@@ -3,9 +3,11 @@
 use super::cx::{Cx, Entry};
 use super::onnx::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, ValueInfoProto};
 use super::summary::count_ops;
+use super::tensor::Element;
 use super::{registry, tensor};
 use crate::diag::Diagnostics;
-use crate::ir::{Bounds, DType, Dim, Graph, Tensor, Type, ValueId};
+use crate::ir::{Bounds, DType, Dim, Graph, Narrow, Rounding, Tensor, Toward, Type, ValueId};
+use crate::ops::map::{Map, Unary};
 use crate::options::Options;
 use prost::Message;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -62,6 +64,8 @@ pub struct Imported {
 /// The import of one model.
 pub struct Importer<'a> {
     pub graph: Graph,
+    /// What values stand for that are computed in a wider type than the model's.
+    pub narrow: BTreeMap<ValueId, Narrow>,
     pub source: &'a Source<'a>,
     /// Version of each operator domain, innermost function last.
     pub opsets: Vec<BTreeMap<String, i64>>,
@@ -105,6 +109,7 @@ pub fn import(source: &Source, name: &str, options: &Options) -> Result<Imported
         .collect();
     let mut importer = Importer {
         graph: Graph::new(name, bounds),
+        narrow: BTreeMap::new(),
         source,
         opsets: vec![opsets],
         scopes: vec![HashMap::new()],
@@ -120,7 +125,11 @@ pub fn import(source: &Source, name: &str, options: &Options) -> Result<Imported
     importer.nodes(&graph.node, &graph.output.iter().map(|o| o.name.clone()).collect::<Vec<_>>());
     for output in &graph.output {
         match importer.lookup(&output.name) {
-            Some(Entry::Value(id)) => importer.graph.outputs.push((output.name.clone(), id)),
+            Some(Entry::Value(id)) => {
+                if let Err(message) = importer.output(output, id) {
+                    importer.diagnostics.error(None, "", &format!("output {:?}: {message}", output.name));
+                }
+            }
             Some(Entry::Poison) => {}
             Some(Entry::Sequence(_)) => {
                 importer.diagnostics.error(
@@ -168,7 +177,7 @@ impl<'a> Importer<'a> {
         let mut names = Vec::new();
         for input in graph.input.iter().filter(|input| !constants.contains(input.name.as_str())) {
             names.push(input.name.clone());
-            let ty = match self.input_type(input, options, &mut used, &mut offered) {
+            let (ty, narrow) = match self.input_type(input, options, &mut used, &mut offered) {
                 Ok(ty) => ty,
                 Err(message) => {
                     self.diagnostics.error(None, "", &format!("input {:?}: {message}", input.name));
@@ -181,9 +190,11 @@ impl<'a> Importer<'a> {
                 continue;
             }
             if let Some(values) = options.pins.get(&input.name) {
-                match pin(values, &ty) {
+                match pin(values, &ty, narrow) {
                     Ok(tensor) => {
                         let id = self.graph.add_const(&input.name, tensor.clone());
+                        self.mark(id, narrow);
+                        self.graph.narrow.extend(narrow.map(|narrow| (input.name.clone(), narrow)));
                         self.define(&input.name, Entry::Value(id));
                         pinned.push((input.name.clone(), tensor));
                     }
@@ -197,7 +208,13 @@ impl<'a> Importer<'a> {
                 }
                 continue;
             }
-            let id = self.graph.add_input(&input.name, ty);
+            let id = match self.input(&input.name, ty, narrow) {
+                Ok(id) => id,
+                Err(message) => {
+                    self.diagnostics.error(None, "", &format!("input {:?}: {message}", input.name));
+                    continue;
+                }
+            };
             self.define(&input.name, Entry::Value(id));
             self.inputs.push(input.name.clone());
         }
@@ -220,12 +237,12 @@ impl<'a> Importer<'a> {
         options: &Options,
         used: &mut BTreeSet<String>,
         offered: &mut BTreeSet<String>,
-    ) -> Result<Type, String> {
+    ) -> Result<(Type, Option<Narrow>), String> {
         let tensor = input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
         let Some(tensor) = tensor else {
             return Err("it is not a tensor; sequences and optionals cannot be inputs".into());
         };
-        let dtype = tensor::dtype(tensor.elem_type)?;
+        let Element { dtype, narrow } = tensor::element(tensor.elem_type)?;
         let Some(shape) = &tensor.shape else { return Err("its number of axes is unknown".into()) };
         let mut sizes = Vec::new();
         if shape.dim.len() > MAX_RANK {
@@ -259,17 +276,67 @@ impl<'a> Importer<'a> {
         if known.fold(1i64, i64::saturating_mul) > MAX_LEN {
             return Err(format!("its shape {sizes:?} is larger than any memory"));
         }
-        Ok(Type { dtype, shape: sizes })
+        Ok((Type { dtype, shape: sizes }, narrow))
+    }
+
+    /// Adds an input; of a narrow float the caller gives the bits, which are decoded first.
+    fn input(&mut self, name: &str, ty: Type, narrow: Option<Narrow>) -> Result<ValueId, String> {
+        let Some(narrow) = narrow else { return Ok(self.graph.add_input(name, ty)) };
+        self.graph.narrow.insert(name.to_string(), narrow);
+        let bits = self.graph.add_input(name, Type { dtype: narrow.bits(), shape: ty.shape });
+        let id = if narrow.is_int() {
+            bits
+        } else {
+            let mut map = Map::of(&[narrow.bits()]);
+            let value = map.unary(Unary::Decode(narrow), 0);
+            self.graph.add_node1(name, map.finish(value), &[bits])?
+        };
+        self.mark(id, Some(narrow));
+        Ok(id)
+    }
+
+    /// Adds an output; of a narrow float the caller gets the bits. The model says the type of its outputs.
+    fn output(&mut self, output: &ValueInfoProto, id: ValueId) -> Result<(), String> {
+        let stated = output.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()).map_or(0, |t| t.elem_type);
+        let dtype = self.graph.ty(id).dtype;
+        let narrow = match tensor::element(stated) {
+            Ok(stated) if stated.dtype == dtype => stated.narrow,
+            _ => self.narrow.get(&id).copied(),
+        };
+        let mut id = id;
+        if let Some(narrow) = narrow {
+            self.graph.narrow.insert(output.name.clone(), narrow);
+            if !narrow.is_int() {
+                let mut map = Map::of(&[dtype]);
+                // What a cast let become infinite stays so.
+                let rounding = Rounding { saturate: false, toward: Toward::Nearest };
+                let bits = map.unary(Unary::Encode(narrow, rounding), 0);
+                id = self.graph.add_node1(&output.name, map.finish(bits), &[id])?;
+            }
+        }
+        self.graph.outputs.push((output.name.clone(), id));
+        Ok(())
+    }
+
+    /// Notes what a value stands for.
+    fn mark(&mut self, id: ValueId, narrow: Option<Narrow>) {
+        if let Some(narrow) = narrow {
+            self.narrow.insert(id, narrow);
+        }
     }
 
     fn initializers(&mut self, graph: &GraphProto) {
         for proto in &graph.initializer {
             let entry = match tensor::tensor(proto, self.source) {
-                Ok(tensor) if self.depth > 0 && !self.spend(tensor.bytes().len()) => {
+                Ok((tensor, _)) if self.depth > 0 && !self.spend(tensor.bytes().len()) => {
                     self.diagnostics.error(None, "", &format!("initializer {:?}: {TOO_MUCH}", proto.name));
                     Entry::Poison
                 }
-                Ok(tensor) => Entry::Value(self.graph.add_const(&proto.name, tensor)),
+                Ok((tensor, element)) => {
+                    let id = self.graph.add_const(&proto.name, tensor);
+                    self.mark(id, element.narrow);
+                    Entry::Value(id)
+                }
                 Err(message) => {
                     self.diagnostics.error(None, "", &format!("initializer {:?}: {message}", proto.name));
                     Entry::Poison
@@ -391,9 +458,17 @@ impl<'a> Importer<'a> {
             Some(function) => self.call(function, node, inputs),
             None => match registry::find(domain(&node.domain), &node.op_type) {
                 Some(function) => {
+                    let (operands, before) = (inputs.clone(), self.graph.values().len());
                     let mut cx = Cx::new(self, node, inputs);
                     let results = function(&mut cx);
-                    cx.take_wrong().map_or(results, Err)
+                    let stated = cx.stated;
+                    let results = cx.take_wrong().map_or(results, Err);
+                    if let Ok(entries) = &results
+                        && !self.narrow.is_empty() | stated.is_some()
+                    {
+                        self.mark_results(node, &operands, entries, stated, before);
+                    }
+                    results
                 }
                 None => Err(registry::unknown(domain(&node.domain), &node.op_type)),
             },
@@ -415,6 +490,35 @@ impl<'a> Importer<'a> {
                 }
             }
             Err(message) => self.fail(node, &message),
+        }
+    }
+
+    /// Notes the element types of a node's results, which are the values from number `before` on: as its function states,
+    /// or else that of the first operand that is computed in the same type.
+    fn mark_results(
+        &mut self,
+        node: &NodeProto,
+        operands: &[Entry],
+        results: &[Entry],
+        stated: Option<Element>,
+        before: usize,
+    ) {
+        // What comes out of these was marked inside.
+        if matches!(node.op_type.as_str(), "If" | "Loop" | "Scan") {
+            return;
+        }
+        let operands = flat(operands);
+        for id in flat(results).into_iter().filter(|id| id.0 as usize >= before) {
+            let dtype = self.graph.ty(id).dtype;
+            let narrow = match stated {
+                Some(element) if element.dtype == dtype => element.narrow,
+                Some(_) => None,
+                None => {
+                    let like = operands.iter().find(|&&operand| self.graph.ty(operand).dtype == dtype);
+                    like.and_then(|operand| self.narrow.get(operand)).copied()
+                }
+            };
+            self.mark(id, narrow);
         }
     }
 
@@ -530,6 +634,20 @@ impl<'a> Importer<'a> {
     }
 }
 
+/// The values among entries, those of sequences too.
+fn flat(entries: &[Entry]) -> Vec<ValueId> {
+    let mut values = Vec::new();
+    let mut stack: Vec<&Entry> = entries.iter().rev().collect();
+    while let Some(entry) = stack.pop() {
+        match entry {
+            Entry::Value(id) => values.push(*id),
+            Entry::Sequence(entries) => stack.extend(entries.iter().rev()),
+            Entry::Absent | Entry::Poison => {}
+        }
+    }
+    values
+}
+
 /// Gives the attributes of a function's node, and of the subgraphs in it, that refer to the call's their values.
 fn bind_attributes(node: &mut NodeProto, function: &FunctionProto, call: &NodeProto, depth: usize) {
     node.attribute.retain_mut(|attribute| {
@@ -565,7 +683,7 @@ fn node_reads<'n>(node: &'n NodeProto, reads: &mut Vec<&'n str>, depth: usize) {
     }
 }
 
-fn pin(values: &[f64], ty: &Type) -> Result<Tensor, String> {
+fn pin(values: &[f64], ty: &Type, narrow: Option<Narrow>) -> Result<Tensor, String> {
     let Some(shape) = ty.dims() else {
         return Err(format!("its shape {ty} is not fixed\nhelp: give its sizes with dim"));
     };
@@ -577,7 +695,11 @@ fn pin(values: &[f64], ty: &Type) -> Result<Tensor, String> {
     if values.len() != len {
         return Err(format!("{} values were given for {ty}", values.len()));
     }
-    Ok(Tensor::from_f64s(ty.dtype, shape, &values))
+    let exact = |&value: &f64| match narrow.filter(|narrow| !narrow.is_int()) {
+        Some(narrow) => narrow.decode(narrow.encode(value, Rounding::default())),
+        None => value,
+    };
+    Ok(Tensor::from_f64s(ty.dtype, shape, &values.iter().map(exact).collect::<Vec<_>>()))
 }
 
 #[cfg(test)]

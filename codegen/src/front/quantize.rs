@@ -5,8 +5,9 @@
 
 use super::conv::{Window, groups, kernel, window};
 use super::cx::{Cx, Entry, Results, one};
+use super::tensor::Element;
 use super::{matmul, tensor};
-use crate::ir::{DType, Dim, ValueId};
+use crate::ir::{DType, Dim, Narrow, Rounding, ValueId};
 use crate::ops::conv::Conv;
 use crate::ops::expand::Expand;
 use crate::ops::map::{Binary, Map, Unary};
@@ -16,14 +17,20 @@ use crate::ops::slice::{Slice, SliceAxis};
 /// As many products of two numbers below 256 as certainly add up to less than 2^24.
 const EXACT_TERMS: usize = 258;
 
-/// The least and greatest number of an integer type of 8 or 16 bits.
-fn limits(dtype: DType) -> Result<(f64, f64), String> {
-    Ok(match dtype {
-        DType::U8 => (0.0, 255.0),
-        DType::I8 => (-128.0, 127.0),
-        DType::U16 => (0.0, 65535.0),
-        DType::I16 => (-32768.0, 32767.0),
-        other => return Err(format!("numbers do not quantise to {other}; u8, i8, u16 and i16 work")),
+/// The least and greatest number of an integer type that numbers quantise to.
+fn limits(element: Element) -> Result<(f64, f64), String> {
+    Ok(match (element.dtype, element.narrow) {
+        (_, Some(Narrow::I4)) => (-8.0, 7.0),
+        (_, Some(Narrow::U4)) => (0.0, 15.0),
+        (DType::U8, None) => (0.0, 255.0),
+        (DType::I8, None) => (-128.0, 127.0),
+        (DType::U16, None) => (0.0, 65535.0),
+        (DType::I16, None) => (-32768.0, 32767.0),
+        _ => {
+            return Err(format!(
+                "numbers do not quantise to {element}; integers of 4, 8 and 16 bits and floats of 4 and 8 work"
+            ));
+        }
     })
 }
 
@@ -57,30 +64,61 @@ fn spread(cx: &mut Cx, v: ValueId, shape: &[Dim], axis: i64, block: i64) -> Resu
 pub fn quantize(cx: &mut Cx) -> Results {
     let (x, scale, zero) = (cx.input(0)?, cx.input(1)?, cx.opt(2)?);
     let (axis, block) = (cx.int("axis", 1), cx.int("block_size", 0));
-    let stated = cx.int("output_dtype", 0);
-    let dtype = match (zero, stated) {
-        (Some(zero), _) => cx.ty(zero).dtype,
-        (None, 0) => DType::U8,
-        (None, number) => tensor::dtype_of(number)?,
+    let to = match (zero, cx.int("output_dtype", 0)) {
+        (Some(zero), _) => cx.element(zero),
+        (None, 0) => DType::U8.into(),
+        (None, number) => tensor::element_of(number)?,
     };
     let shape = cx.ty(x).shape;
     let x = cx.cast(x, DType::F32)?;
+    // The quotient is rounded to the type that is asked for, which is the scale's if none is.
+    let precise = match cx.int("precision", 0) {
+        0 => None,
+        number => Some(tensor::element_of(number)?),
+    };
     let scale = cx.cast(scale, DType::F32)?;
     let scale = spread(cx, scale, &shape, axis, block)?;
     let zero = match zero {
         Some(zero) => Some(spread(cx, zero, &shape, axis, block)?),
         None => None,
     };
-    one(quantized(cx, x, scale, zero, dtype)?)
+    let rounding = Rounding { saturate: cx.flag("saturate", true), ..Rounding::default() };
+    let y = match to.narrow {
+        Some(narrow) if !narrow.is_int() => {
+            let mut ratio = cx.binary(Binary::Div, x, scale)?;
+            if let Some(element) = precise {
+                ratio = cx.convert(ratio, element, rounding)?;
+            }
+            // The zero point of an 8-bit float is zero; of one of 4 bits it counts.
+            if let (Some(zero), Narrow::F4E2m1) = (zero, narrow) {
+                ratio = cx.binary(Binary::Add, ratio, zero)?;
+            }
+            cx.convert(ratio, to, rounding)?
+        }
+        _ => quantized(cx, x, scale, zero, to, precise.and_then(|element| element.narrow))?,
+    };
+    cx.stated = Some(to);
+    one(y)
 }
 
-/// `x / scale` rounded to the nearest even number, moved by the zero point and kept within `dtype`.
-fn quantized(cx: &mut Cx, x: ValueId, scale: ValueId, zero: Option<ValueId>, dtype: DType) -> Result<ValueId, String> {
-    let (low, high) = limits(dtype)?;
-    let types = [DType::F32, DType::F32, zero.map_or(dtype, |zero| cx.ty(zero).dtype)];
+/// `x / scale` rounded to the nearest even number, moved by the zero point and kept within an integer type.
+fn quantized(
+    cx: &mut Cx,
+    x: ValueId,
+    scale: ValueId,
+    zero: Option<ValueId>,
+    to: Element,
+    precise: Option<Narrow>,
+) -> Result<ValueId, String> {
+    let (low, high) = limits(to)?;
+    let types = [DType::F32, DType::F32, zero.map_or(to.dtype, |zero| cx.ty(zero).dtype)];
     let inputs: Vec<ValueId> = [x, scale].into_iter().chain(zero).collect();
     let mut map = Map::of(&types[..inputs.len()]);
-    let ratio = map.binary(Binary::Div, 0, 1);
+    let mut ratio = map.binary(Binary::Div, 0, 1);
+    if let Some(narrow) = precise.filter(|narrow| !narrow.is_int()) {
+        let bits = map.unary(Unary::Encode(narrow, Rounding::default()), ratio);
+        ratio = map.unary(Unary::Decode(narrow), bits);
+    }
     let mut q = map.unary(Unary::Round, ratio);
     if zero.is_some() {
         let zero = map.cast(2, DType::F32);
@@ -89,7 +127,7 @@ fn quantized(cx: &mut Cx, x: ValueId, scale: ValueId, zero: Option<ValueId>, dty
     let (low, high) = (map.number(low, DType::F32), map.number(high, DType::F32));
     let above = map.binary(Binary::Max, q, low);
     let within = map.binary(Binary::Min, above, high);
-    let result = map.cast(within, dtype);
+    let result = map.cast(within, to.dtype);
     cx.add(map.finish(result), &inputs)
 }
 
@@ -98,25 +136,29 @@ pub fn dequantize(cx: &mut Cx) -> Results {
     let (x, scale, zero) = (cx.input(0)?, cx.input(1)?, cx.opt(2)?);
     let (axis, block) = (cx.int("axis", 1), cx.int("block_size", 0));
     let stated = cx.int("output_dtype", 0);
-    let dtype = if stated == 0 { cx.ty(scale).dtype } else { tensor::dtype_of(stated)? };
+    let to = if stated == 0 { cx.element(scale) } else { tensor::element_of(stated)? };
     let shape = cx.ty(x).shape;
-    let scale = cx.cast(scale, dtype)?;
+    let scale = cx.cast(scale, to.dtype)?;
     let scale = spread(cx, scale, &shape, axis, block)?;
     let zero = match zero {
         Some(zero) => Some(spread(cx, zero, &shape, axis, block)?),
         None => None,
     };
-    one(dequantized(cx, x, scale, zero)?)
+    let y = dequantized(cx, x, scale, zero)?;
+    cx.stated = Some(to);
+    one(y)
 }
 
 /// `(x - zero) * scale`, of the scale's type.
 fn dequantized(cx: &mut Cx, x: ValueId, scale: ValueId, zero: Option<ValueId>) -> Result<ValueId, String> {
     let (from, to) = (cx.ty(x).dtype, cx.ty(scale).dtype);
+    // Differences of narrower integers are exact in an `i32`; of small floats, which are `f32` here, as they are.
+    let wide = if from.is_float() { from } else { DType::I32 };
     let inputs: Vec<ValueId> = [x, scale].into_iter().chain(zero).collect();
-    let mut map = Map::of(&[from, to, from][..inputs.len()]);
-    let mut q = map.cast(0, DType::I32);
+    let mut map = Map::of(&[from, to, zero.map_or(from, |zero| cx.ty(zero).dtype)][..inputs.len()]);
+    let mut q = map.cast(0, wide);
     if zero.is_some() {
-        let zero = map.cast(2, DType::I32);
+        let zero = map.cast(2, wide);
         q = map.binary(Binary::Sub, q, zero);
     }
     let q = map.cast(q, to);
@@ -151,7 +193,7 @@ pub fn dynamic_quantize(cx: &mut Cx) -> Results {
     let rounded = map.unary(Unary::Round, within);
     let point = map.cast(rounded, DType::U8);
     let point = cx.add(map.finish(point), &[least, scale])?;
-    let y = quantized(cx, x, scale, Some(point), DType::U8)?;
+    let y = quantized(cx, x, scale, Some(point), DType::U8.into(), None)?;
     Ok([y, scale, point].map(Entry::Value).to_vec())
 }
 
@@ -223,7 +265,7 @@ pub fn matmul_integer(cx: &mut Cx) -> Results {
 
 /// `sum * factor`, rounded and moved by the result's zero point.
 fn requantized(cx: &mut Cx, sum: ValueId, factor: ValueId, zero: ValueId, dtype: DType) -> Result<ValueId, String> {
-    let (low, high) = limits(dtype)?;
+    let (low, high) = limits(dtype.into())?;
     let mut map = Map::of(&[DType::I32, DType::F32, dtype]);
     let (x, zero_) = (map.cast(0, DType::F32), map.cast(2, DType::F32));
     let scaled = map.binary(Binary::Mul, x, 1);

@@ -2,7 +2,7 @@
 
 use super::cx::{Cx, Results, one};
 use super::tensor;
-use crate::ir::{DType, Dim, Tensor, ValueId};
+use crate::ir::{DType, Dim, Rounding, Tensor, ValueId};
 use crate::ops::gather::Gather;
 use crate::ops::map::{Binary, Map};
 use crate::ops::matmul::MatMul;
@@ -16,7 +16,7 @@ const MAX_MATRIX: usize = 1 << 22;
 pub fn window(cx: &mut Cx) -> Results {
     let size = cx.numbers(0, "the size")?.first().copied().unwrap_or(0);
     let n = usize::try_from(size).ok().filter(|&n| n <= 1 << 20).ok_or_else(|| format!("a window of {size}"))?;
-    let dtype = tensor::dtype_of(cx.int("output_datatype", 1))?;
+    let element = tensor::element_of(cx.int("output_datatype", 1))?;
     let [a, b, c] = match cx.node.op_type.as_str() {
         "HannWindow" => [0.5, 0.5, 0.0],
         "HammingWindow" => [25.0 / 46.0, 21.0 / 46.0, 0.0],
@@ -25,8 +25,8 @@ pub fn window(cx: &mut Cx) -> Results {
     let period = if cx.flag("periodic", true) { n as f64 } else { n as f64 - 1.0 };
     let turn = |i: usize| TAU * i as f64 / period.max(1.0);
     let values: Vec<f64> = (0..n).map(|i| a - b * turn(i).cos() + c * (2.0 * turn(i)).cos()).collect();
-    let id = cx.value(Tensor::from_f64s(dtype, vec![n], &values));
-    one(id)
+    let id = cx.value(Tensor::from_f64s(element.dtype, vec![n], &values));
+    one(cx.convert(id, element, Rounding::default())?)
 }
 
 /// MelWeightMatrix: triangles over the frequencies of a spectrum.
@@ -39,7 +39,7 @@ pub fn mel_weights(cx: &mut Cx) -> Results {
         return Err(format!("{bands} bands of a spectrum of {len} at a rate of {rate}"));
     }
     let (bands, bins) = (bands as usize, (len / 2 + 1) as usize);
-    let dtype = tensor::dtype_of(cx.int("output_datatype", 1))?;
+    let element = tensor::element_of(cx.int("output_datatype", 1))?;
     let mel = |hertz: f64| 2595.0 * (1.0 + hertz / 700.0).log10();
     let step = (mel(high) - mel(low)) / (bands as f64 + 2.0);
     let edge = |i: usize| {
@@ -65,8 +65,8 @@ pub fn mel_weights(cx: &mut Cx) -> Results {
             set(bin, band, (right - bin) as f64 / (right - centre) as f64)?;
         }
     }
-    let id = cx.value(Tensor::from_f64s(dtype, vec![bins, bands], &values));
-    one(id)
+    let id = cx.value(Tensor::from_f64s(element.dtype, vec![bins, bands], &values));
+    one(cx.convert(id, element, Rounding::default())?)
 }
 
 /// The transform of `n` numbers (of `parts` real parts each) to `k` complex ones, as a matrix `[n * parts, k * 2]`.

@@ -41,7 +41,7 @@ pub fn summary(bytes: &[u8]) -> Result<Summary, String> {
 fn type_text(value: &ValueInfoProto) -> String {
     let Some(tensor) = value.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()) else { return "not a tensor".into() };
     let dtype =
-        tensor::dtype(tensor.elem_type).map_or_else(|_| format!("type {}", tensor.elem_type), |d| d.to_string());
+        tensor::element(tensor.elem_type).map_or_else(|_| format!("type {}", tensor.elem_type), |d| d.to_string());
     let Some(shape) = &tensor.shape else { return format!("{dtype}, of unknown shape") };
     let size = |(axis, dim): (usize, &DimensionProto)| match (dim.dim_value, &dim.dim_param) {
         (Some(value), _) if value >= 0 => value.to_string(),

@@ -2,71 +2,131 @@
 
 use super::Source;
 use super::onnx::TensorProto;
-use crate::ir::{DType, Tensor};
+use crate::ir::{DType, Narrow, Tensor};
 use prost::Message;
+use std::fmt;
 
-/// ONNX's number for an element type, as kiln's.
-pub fn dtype(number: i32) -> Result<DType, String> {
+/// An element type of ONNX: the type it is computed in, and the narrow type it stands for if that is another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Element {
+    /// The type of values inside the graph.
+    pub dtype: DType,
+    /// What they are outside.
+    pub narrow: Option<Narrow>,
+}
+
+impl From<DType> for Element {
+    fn from(dtype: DType) -> Element {
+        Element { dtype, narrow: None }
+    }
+}
+
+impl From<Narrow> for Element {
+    fn from(narrow: Narrow) -> Element {
+        Element { dtype: narrow.computed(), narrow: Some(narrow) }
+    }
+}
+
+impl Element {
+    /// What holds an element outside the graph.
+    fn stored(self) -> DType {
+        self.narrow.map_or(self.dtype, Narrow::bits)
+    }
+}
+
+impl fmt::Display for Element {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self.narrow {
+            Some(narrow) => write!(f, "{narrow}"),
+            None => write!(f, "{}", self.dtype),
+        }
+    }
+}
+
+/// The element type of ONNX's number.
+pub fn element(number: i32) -> Result<Element, String> {
     Ok(match number {
-        1 => DType::F32,
-        2 => DType::U8,
-        3 => DType::I8,
-        4 => DType::U16,
-        5 => DType::I16,
-        6 => DType::I32,
-        7 => DType::I64,
-        9 => DType::Bool,
-        11 => DType::F64,
-        12 => DType::U32,
-        13 => DType::U64,
+        1 => DType::F32.into(),
+        2 => DType::U8.into(),
+        3 => DType::I8.into(),
+        4 => DType::U16.into(),
+        5 => DType::I16.into(),
+        6 => DType::I32.into(),
+        7 => DType::I64.into(),
+        9 => DType::Bool.into(),
+        10 => Narrow::F16.into(),
+        11 => DType::F64.into(),
+        12 => DType::U32.into(),
+        13 => DType::U64.into(),
+        16 => Narrow::Bf16.into(),
+        17 => Narrow::F8E4m3fn.into(),
+        18 => Narrow::F8E4m3fnuz.into(),
+        19 => Narrow::F8E5m2.into(),
+        20 => Narrow::F8E5m2fnuz.into(),
+        21 => Narrow::U4.into(),
+        22 => Narrow::I4.into(),
+        23 => Narrow::F4E2m1.into(),
+        24 => Narrow::F8E8m0.into(),
         other => {
             let name = match other {
                 0 => "no type",
                 8 => "string",
-                10 => "float16",
                 14 => "complex64",
                 15 => "complex128",
-                16 => "bfloat16",
-                17..=20 => "an 8-bit float",
-                21 | 22 => "a 4-bit integer",
-                23 => "float4e2m1",
+                25 | 26 => "a 2-bit integer",
                 _ => return Err(format!("element type {other} does not exist in ONNX")),
             };
             return Err(format!(
-                "elements of {name} are not supported yet\nhelp: convert the model to float32, for example with onnxconverter-common"
+                "elements of {name} are not supported\nhelp: numbers of 4 bits and more, and bools, are"
             ));
         }
     })
 }
 
 /// The same, for a number from an attribute.
-pub fn dtype_of(number: i64) -> Result<DType, String> {
-    dtype(i32::try_from(number).unwrap_or(i32::MAX))
+pub fn element_of(number: i64) -> Result<Element, String> {
+    element(i32::try_from(number).unwrap_or(i32::MAX))
 }
 
-/// The tensor a message holds; external data comes from `source`.
-pub fn tensor(proto: &TensorProto, source: &Source) -> Result<Tensor, String> {
-    let dtype = dtype(proto.data_type)?;
+/// The tensor a message holds, as it is computed with, and its element type; external data comes from `source`.
+pub fn tensor(proto: &TensorProto, source: &Source) -> Result<(Tensor, Element), String> {
+    let element = element(proto.data_type)?;
+    let stored = stored(proto, element, source)?;
+    let Some(narrow) = element.narrow.filter(|narrow| !narrow.is_int()) else { return Ok((stored, element)) };
+    let values: Vec<f64> = stored.to_i64s().into_iter().map(|bits| narrow.decode(bits)).collect();
+    Ok((Tensor::from_f64s(element.dtype, stored.shape().to_vec(), &values), element))
+}
+
+/// The elements of a message, those of a narrow type as their bits.
+fn stored(proto: &TensorProto, element: Element, source: &Source) -> Result<Tensor, String> {
+    let dtype = element.stored();
+    let packed = element.narrow.filter(|narrow| narrow.is_packed());
     let shape = shape(&proto.dims)?;
     // Strides are products of the sizes that are not zero.
     let extent = shape.iter().filter(|&&size| size > 0).try_fold(dtype.bytes(), |len, &size| len.checked_mul(size));
     let len = extent.and_then(|_| shape.iter().try_fold(1usize, |len, &size| len.checked_mul(size)));
-    let bytes = len.and_then(|len| len.checked_mul(dtype.bytes()));
+    let bytes =
+        len.and_then(|len| if packed.is_some() { Some(len.div_ceil(2)) } else { len.checked_mul(dtype.bytes()) });
     let (Some(len), Some(bytes)) = (len, bytes) else { return Err(format!("its shape {shape:?} overflows")) };
     let wrong = |got: usize| format!("it has {got} elements where its shape {shape:?} needs {len}");
-    if proto.data_location == 1 {
+    let data = if proto.data_location == 1 {
         let data = external(proto, source, bytes)?;
-        return Tensor::from_bytes(dtype, shape.clone(), data)
-            .ok_or_else(|| format!("its external data is not {bytes} bytes long"));
-    }
-    if let Some(raw) = &proto.raw_data {
-        if raw.len() != bytes {
+        if data.len() != bytes {
+            return Err(format!("its external data is not {bytes} bytes long"));
+        }
+        Some(data)
+    } else {
+        proto.raw_data.as_ref().map(|raw| raw.to_vec())
+    };
+    if let Some(data) = data {
+        if data.len() != bytes {
             return Err(format!(
                 "its data is {} bytes long where its type and shape {shape:?} need {bytes}",
-                raw.len()
+                data.len()
             ));
         }
-        return Tensor::from_bytes(dtype, shape.clone(), &raw[..]).ok_or_else(|| wrong(raw.len()));
+        let data = packed.map_or_else(|| data.clone(), |narrow| unpacked(&data, len, narrow));
+        return Tensor::from_bytes(dtype, shape.clone(), data).ok_or_else(|| wrong(0));
     }
     let values: Vec<i64> = match dtype {
         DType::F32 => {
@@ -89,7 +149,24 @@ pub fn tensor(proto: &TensorProto, source: &Source) -> Result<Tensor, String> {
         DType::U64 | DType::U32 => proto.uint64_data.iter().map(|&v| v as i64).collect(),
         _ => proto.int32_data.iter().map(|&v| i64::from(v)).collect(),
     };
+    if let Some(narrow) = packed {
+        // One number holds one byte.
+        let data: Vec<u8> = values.iter().map(|&v| v as u8).collect();
+        let tensor = (data.len() == bytes).then(|| unpacked(&data, len, narrow));
+        return tensor
+            .and_then(|data| Tensor::from_bytes(dtype, shape.clone(), data))
+            .ok_or_else(|| wrong(values.len().saturating_mul(2)));
+    }
     if values.len() == len { Ok(Tensor::from_i64s(dtype, shape, &values)) } else { Err(wrong(values.len())) }
+}
+
+/// The `len` elements of 4 bits in `data`, two to a byte and the lower half first, one to a byte.
+fn unpacked(data: &[u8], len: usize, narrow: Narrow) -> Vec<u8> {
+    let halves = data.iter().flat_map(|byte| [byte & 15, byte >> 4]).take(len);
+    match narrow {
+        Narrow::I4 => halves.map(|half| (half ^ 8).wrapping_sub(8)).collect(),
+        _ => halves.collect(),
+    }
 }
 
 fn shape(dims: &[i64]) -> Result<Vec<usize>, String> {
@@ -121,13 +198,15 @@ fn external(proto: &TensorProto, source: &Source, bytes: usize) -> Result<Vec<u8
     (source.external)(location, offset, Some(bytes as u64))
 }
 
-/// Element type as Rust names it, shape and bytes of a tensor in a file of its own, as in ONNX's `test_data_set_N` folders.
+/// Element type as kiln names it, shape and bytes of a tensor in a file of its own, as in ONNX's `test_data_set_N` folders.
+/// Elements of a narrow type are their bits, one of 4 bits in a byte.
 ///
 /// # Errors
 /// If the file is not a tensor kiln can hold.
 pub fn tensor_from_proto(bytes: &[u8]) -> Result<(String, Vec<usize>, Vec<u8>), String> {
     let proto = TensorProto::decode(bytes).map_err(|e| format!("not an ONNX tensor: {e}"))?;
     let source = Source { bytes, name: "", external: &|_, _, _| Err("it has external data".into()) };
-    let tensor = tensor(&proto, &source)?;
-    Ok((tensor.dtype().to_string(), tensor.shape().to_vec(), tensor.bytes().to_vec()))
+    let element = element(proto.data_type)?;
+    let tensor = stored(&proto, element, &source)?;
+    Ok((element.to_string(), tensor.shape().to_vec(), tensor.bytes().to_vec()))
 }

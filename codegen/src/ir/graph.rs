@@ -1,6 +1,6 @@
 //! Values, nodes and the one way to make them.
 
-use super::{DType, Tensor, Type};
+use super::{DType, Narrow, Tensor, Type};
 use crate::ops::{Op, Rules};
 use std::collections::BTreeMap;
 
@@ -61,6 +61,8 @@ pub struct Graph {
     pub outputs: Vec<(String, ValueId)>,
     /// Upper bounds of symbols.
     pub bounds: Bounds,
+    /// Inputs and outputs, by name, that hold the bits of a narrow type.
+    pub narrow: BTreeMap<String, Narrow>,
     values: Vec<Value>,
     nodes: Vec<Node>,
 }

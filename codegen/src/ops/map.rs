@@ -1,7 +1,7 @@
 //! Elementwise expressions over broadcast operands: every unary, binary and ternary op of ONNX, alone or fused.
 
 use super::{Lower, Rules};
-use crate::ir::{DType, Dim, Shape, Tensor, Type, indices, strides};
+use crate::ir::{DType, Dim, Narrow, Rounding, Shape, Tensor, Type, indices, strides};
 use crate::plan::Arg;
 
 /// A small program run for every element of the result; the last instruction is the result.
@@ -66,6 +66,10 @@ pub enum Unary {
     IsPosInf,
     /// Whether negative infinity.
     IsNegInf,
+    /// The number that the bits of a narrow type stand for.
+    Decode(Narrow),
+    /// The bits of the nearest number of a narrow type.
+    Encode(Narrow, Rounding),
 }
 
 /// Functions of two elements of one type.
@@ -105,9 +109,14 @@ impl Binary {
 }
 
 impl Unary {
-    /// Whether the result is a bool whatever the operand.
-    pub fn tests(self) -> bool {
-        matches!(self, Unary::IsNan | Unary::IsPosInf | Unary::IsNegInf)
+    /// Type of the result for an operand of `dtype`.
+    fn dtype(self, dtype: DType) -> DType {
+        match self {
+            Unary::IsNan | Unary::IsPosInf | Unary::IsNegInf => DType::Bool,
+            Unary::Decode(narrow) => narrow.computed(),
+            Unary::Encode(narrow, _) => narrow.bits(),
+            _ => dtype,
+        }
     }
 }
 
@@ -125,6 +134,13 @@ impl Map {
 
     /// Appends an instruction and gives its index.
     pub fn push(&mut self, inst: Inst, dtype: DType) -> usize {
+        // What was decoded and is encoded again was the bits already.
+        if let Inst::Unary(Unary::Encode(narrow, _), value) = inst
+            && let Inst::Unary(Unary::Decode(from), bits) = self.insts[value].0
+            && narrow == from
+        {
+            return bits;
+        }
         // The same computation twice is one instruction.
         if let Some(at) = self.insts.iter().position(|known| *known == (inst, dtype)) {
             return at;
@@ -141,7 +157,7 @@ impl Map {
 
     /// Appends `op a`.
     pub fn unary(&mut self, op: Unary, a: usize) -> usize {
-        let dtype = if op.tests() { DType::Bool } else { self.insts[a].1 };
+        let dtype = op.dtype(self.insts[a].1);
         self.push(Inst::Unary(op, a), dtype)
     }
 
@@ -288,6 +304,11 @@ impl Map {
             })
     }
 
+    /// Whether the result is the one operand itself.
+    pub fn is_identity(&self) -> bool {
+        self.n_inputs == 1 && self.insts.iter().all(|(inst, _)| matches!(inst, Inst::Input(0)))
+    }
+
     /// A rough count of operations per element.
     pub fn cost(&self) -> usize {
         self.insts.iter().filter(|(inst, _)| !matches!(inst, Inst::Input(_) | Inst::Const(_))).count()
@@ -366,6 +387,11 @@ fn int(i: i64) -> Lane {
 }
 
 fn unary(op: Unary, a: Lane, dtype: DType) -> Lane {
+    match op {
+        Unary::Decode(narrow) => return float(narrow.decode(a.i)),
+        Unary::Encode(narrow, rounding) => return int(narrow.encode(a.f, rounding)),
+        _ => {}
+    }
     if !dtype.is_float() {
         return int(match op {
             Unary::Neg => a.i.wrapping_neg(),
@@ -423,7 +449,7 @@ fn unary(op: Unary, a: Lane, dtype: DType) -> Lane {
         Unary::IsNan => return int(i64::from(x.is_nan())),
         Unary::IsPosInf => return int(i64::from(x == f64::INFINITY)),
         Unary::IsNegInf => return int(i64::from(x == f64::NEG_INFINITY)),
-        Unary::Not | Unary::BitNot => x,
+        Unary::Not | Unary::BitNot | Unary::Decode(_) | Unary::Encode(..) => x,
     })
 }
 

@@ -1,4 +1,4 @@
-//! Computes once what the model computes twice: nodes with the same op on the same operands.
+//! Computes once what the model computes twice: nodes with the same op on the same operands, and nothing for what is an operand.
 
 use super::rewrite::Rewriter;
 use crate::ir::{Graph, ValueId};
@@ -11,6 +11,12 @@ pub fn merge_duplicates(graph: &Graph) -> Result<Graph, String> {
     let mut known: HashMap<Vec<ValueId>, Vec<(&Op, Vec<ValueId>)>> = HashMap::new();
     for node in graph.nodes() {
         let inputs = rewriter.inputs(node)?;
+        if let Op::Map(map) = &node.op
+            && map.is_identity()
+        {
+            rewriter.set(node.outputs[0], inputs[0]);
+            continue;
+        }
         let alike = known.entry(inputs.clone()).or_default();
         match alike.iter().find(|(op, _)| **op == node.op) {
             Some((_, outputs)) => {

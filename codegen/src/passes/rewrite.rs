@@ -17,6 +17,7 @@ impl<'g> Rewriter<'g> {
     pub fn new(old: &'g Graph) -> Rewriter<'g> {
         let mut rewriter =
             Rewriter { old, new: Graph::new(&old.name, old.bounds.clone()), map: vec![None; old.values().len()] };
+        rewriter.new.narrow = old.narrow.clone();
         for &id in &old.inputs {
             let value = old.value(id);
             let copy = rewriter.new.add_input(&value.name, value.ty.clone());

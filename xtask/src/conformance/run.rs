@@ -33,9 +33,9 @@ fn one_run(root: &Path, program: &Path, case: &Case, known: bool, ready: &Ready,
     let inputs = signature.inputs.iter().map(|port| {
         let value =
             run.inputs.get(&port.name).with_context(|| format!("nothing is stored for input {:?}", port.name))?;
-        match value.dtype == port.dtype {
+        match value.dtype == port.element {
             true => Ok(value),
-            false => Err(anyhow!("input {:?} is {} and the case stores {}", port.name, port.dtype, value.dtype)),
+            false => Err(anyhow!("input {:?} is {} and the case stores {}", port.name, port.element, value.dtype)),
         }
     });
     let inputs = inputs.collect::<Result<Vec<_>>>()?;
@@ -44,7 +44,7 @@ fn one_run(root: &Path, program: &Path, case: &Case, known: bool, ready: &Ready,
     let (given, got) = (folder.join(format!("{}.in", case.ident())), folder.join(format!("{}.out", case.ident())));
     values::write(&given, &inputs)?;
     execute(program, &case.ident(), &given, &got)?;
-    let dtypes: Vec<String> = signature.outputs.iter().map(|port| port.dtype.clone()).collect();
+    let dtypes: Vec<String> = signature.outputs.iter().map(|port| port.element.clone()).collect();
     let outputs = values::read(&got, &dtypes)?;
     fs::remove_file(&given)?;
     fs::remove_file(&got)?;

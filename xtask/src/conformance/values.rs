@@ -35,6 +35,9 @@ impl Value {
 
     /// The elements as floats, which holds those of every type but large 64-bit integers.
     pub fn floats(&self) -> Vec<f64> {
+        if let Some(floats) = kiln_codegen::narrow_to_f64s(&self.dtype, &self.bytes) {
+            return floats;
+        }
         macro_rules! of {
             ($ty:ty) => {
                 self.bytes.as_chunks().0.iter().map(|&chunk| <$ty>::from_le_bytes(chunk) as f64).collect()
