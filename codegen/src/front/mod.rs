@@ -29,6 +29,7 @@ mod ngrams;
 mod norm;
 mod place;
 mod pool;
+mod ports;
 mod quantize;
 mod random;
 mod recurrent;

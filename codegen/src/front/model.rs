@@ -1,16 +1,16 @@
 //! The model as a whole: inputs, scopes, the walk over nodes.
 
 use super::cx::{Cx, Entry};
-use super::onnx::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, ValueInfoProto};
+use super::onnx::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto};
+use super::ports::symbol_name;
 use super::summary::count_ops;
 use super::tensor::Element;
 use super::{registry, tensor};
 use crate::diag::Diagnostics;
-use crate::ir::{Bounds, DType, Dim, Graph, Narrow, Rounding, Tensor, Toward, Type, ValueId};
-use crate::ops::map::{Map, Unary};
+use crate::ir::{Bounds, DType, Dim, Graph, Narrow, Tensor, ValueId};
 use crate::options::Options;
 use prost::Message;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The newest ai.onnx opset whose operators kiln knows.
 const NEWEST_OPSET: i64 = 24;
@@ -20,10 +20,6 @@ const MAX_DEPTH: usize = 48;
 const MAX_NODES: usize = 100_000;
 /// Nodes visited, those that fold away included: nested loops and functions multiply.
 const MAX_VISITS: usize = 1_000_000;
-/// Axes of an input; more exist in no model.
-const MAX_RANK: usize = 64;
-/// Elements of an input.
-const MAX_LEN: i64 = 1 << 40;
 /// What is said when they are used up.
 pub const TOO_MUCH: &str = "the constants computed from the model are many times larger than its file";
 /// Bytes of constants that may be made, beside some multiple of the file: a few bytes of a hostile file can ask for any amount.
@@ -69,9 +65,9 @@ pub struct Importer<'a> {
     pub source: &'a Source<'a>,
     /// Version of each operator domain, innermost function last.
     pub opsets: Vec<BTreeMap<String, i64>>,
-    scopes: Vec<HashMap<String, Entry>>,
+    pub scopes: Vec<HashMap<String, Entry>>,
     functions: HashMap<(String, String), &'a FunctionProto>,
-    diagnostics: Diagnostics,
+    pub diagnostics: Diagnostics,
     /// What keeps control flow from being decided, for messages.
     pub inputs: Vec<String>,
     depth: usize,
@@ -163,163 +159,9 @@ pub fn domain(name: &str) -> &str {
     if name == "ai.onnx" { "" } else { name }
 }
 
-/// A symbol for a size that may be called `input:axis`.
-fn symbol_name(name: &str) -> String {
-    name.replace(':', "_")
-}
-
 impl<'a> Importer<'a> {
-    fn inputs(&mut self, graph: &GraphProto, options: &Options) -> Result<Vec<(String, Tensor)>, Diagnostics> {
-        let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
-        let mut pinned = Vec::new();
-        let mut used: BTreeSet<String> = BTreeSet::new();
-        let mut offered: BTreeSet<String> = BTreeSet::new();
-        let mut names = Vec::new();
-        for input in graph.input.iter().filter(|input| !constants.contains(input.name.as_str())) {
-            names.push(input.name.clone());
-            let (ty, narrow) = match self.input_type(input, options, &mut used, &mut offered) {
-                Ok(ty) => ty,
-                Err(message) => {
-                    self.diagnostics.error(None, "", &format!("input {:?}: {message}", input.name));
-                    self.define(&input.name, Entry::Poison);
-                    continue;
-                }
-            };
-            if self.scopes[0].contains_key(&input.name) {
-                self.diagnostics.error(None, "", &format!("two inputs are called {:?}", input.name));
-                continue;
-            }
-            if let Some(values) = options.pins.get(&input.name) {
-                match pin(values, &ty, narrow) {
-                    Ok(tensor) => {
-                        let id = self.graph.add_const(&input.name, tensor.clone());
-                        self.mark(id, narrow);
-                        self.graph.narrow.extend(narrow.map(|narrow| (input.name.clone(), narrow)));
-                        self.define(&input.name, Entry::Value(id));
-                        pinned.push((input.name.clone(), tensor));
-                    }
-                    Err(message) => {
-                        self.diagnostics.error(
-                            None,
-                            "",
-                            &format!("input {:?} cannot be pinned: {message}", input.name),
-                        );
-                    }
-                }
-                continue;
-            }
-            let id = match self.input(&input.name, ty, narrow) {
-                Ok(id) => id,
-                Err(message) => {
-                    self.diagnostics.error(None, "", &format!("input {:?}: {message}", input.name));
-                    continue;
-                }
-            };
-            self.define(&input.name, Entry::Value(id));
-            self.inputs.push(input.name.clone());
-        }
-        for pin in options.pins.keys().filter(|pin| !names.contains(pin)) {
-            let message = format!("there is no input {pin:?} to pin\nhelp: its inputs are {}", names.join(", "));
-            self.diagnostics.error(None, "", &message);
-        }
-        for dim in options.dims.keys().filter(|dim| !used.contains(*dim)) {
-            let offered: Vec<&str> = offered.iter().map(String::as_str).collect();
-            let offered = if offered.is_empty() { "none: every size is fixed".to_string() } else { offered.join(", ") };
-            let message = format!("there is no symbolic size {dim:?}\nhelp: its symbolic sizes are {offered}");
-            self.diagnostics.error(None, "", &message);
-        }
-        Ok(pinned)
-    }
-
-    fn input_type(
-        &mut self,
-        input: &ValueInfoProto,
-        options: &Options,
-        used: &mut BTreeSet<String>,
-        offered: &mut BTreeSet<String>,
-    ) -> Result<(Type, Option<Narrow>), String> {
-        let tensor = input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
-        let Some(tensor) = tensor else {
-            return Err("it is not a tensor; sequences and optionals cannot be inputs".into());
-        };
-        let Element { dtype, narrow } = tensor::element(tensor.elem_type)?;
-        let Some(shape) = &tensor.shape else { return Err("its number of axes is unknown".into()) };
-        let mut sizes = Vec::new();
-        if shape.dim.len() > MAX_RANK {
-            return Err(format!("it has {} axes; {MAX_RANK} are the most", shape.dim.len()));
-        }
-        for (axis, dim) in shape.dim.iter().enumerate() {
-            // Some exporters write -1 for a free size.
-            if let Some(size) = dim.dim_value.filter(|&size| size < -1) {
-                return Err(format!("axis {axis} has the size {size}"));
-            }
-            if let Some(value) = dim.dim_value.filter(|&value| value >= 0) {
-                sizes.push(Dim::from(value));
-                continue;
-            }
-            let positional = format!("{}:{axis}", input.name);
-            let symbol = dim.dim_param.clone().filter(|symbol| !symbol.is_empty() && symbol != "?");
-            let key = symbol.clone().unwrap_or_else(|| positional.clone());
-            offered.insert(key.clone());
-            let choice = options.dims.get_key_value(&positional).or_else(|| options.dims.get_key_value(&key));
-            if let Some((name, _)) = choice {
-                used.insert(name.clone());
-            }
-            sizes.push(match choice {
-                Some((_, DimChoice::Fixed(size))) => Dim::from(*size),
-                Some((name, DimChoice::Bounded(_))) => Dim::symbol(&symbol_name(name)),
-                None => Dim::symbol(&symbol_name(&key)),
-            });
-        }
-        // Sizes of zero do not count: strides are products of the others.
-        let known = sizes.iter().filter_map(Dim::as_const).filter(|&size| size > 0);
-        if known.fold(1i64, i64::saturating_mul) > MAX_LEN {
-            return Err(format!("its shape {sizes:?} is larger than any memory"));
-        }
-        Ok((Type { dtype, shape: sizes }, narrow))
-    }
-
-    /// Adds an input; of a narrow float the caller gives the bits, which are decoded first.
-    fn input(&mut self, name: &str, ty: Type, narrow: Option<Narrow>) -> Result<ValueId, String> {
-        let Some(narrow) = narrow else { return Ok(self.graph.add_input(name, ty)) };
-        self.graph.narrow.insert(name.to_string(), narrow);
-        let bits = self.graph.add_input(name, Type { dtype: narrow.bits(), shape: ty.shape });
-        let id = if narrow.is_int() {
-            bits
-        } else {
-            let mut map = Map::of(&[narrow.bits()]);
-            let value = map.unary(Unary::Decode(narrow), 0);
-            self.graph.add_node1(name, map.finish(value), &[bits])?
-        };
-        self.mark(id, Some(narrow));
-        Ok(id)
-    }
-
-    /// Adds an output; of a narrow float the caller gets the bits. The model says the type of its outputs.
-    fn output(&mut self, output: &ValueInfoProto, id: ValueId) -> Result<(), String> {
-        let stated = output.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()).map_or(0, |t| t.elem_type);
-        let dtype = self.graph.ty(id).dtype;
-        let narrow = match tensor::element(stated) {
-            Ok(stated) if stated.dtype == dtype => stated.narrow,
-            _ => self.narrow.get(&id).copied(),
-        };
-        let mut id = id;
-        if let Some(narrow) = narrow {
-            self.graph.narrow.insert(output.name.clone(), narrow);
-            if !narrow.is_int() {
-                let mut map = Map::of(&[dtype]);
-                // What a cast let become infinite stays so.
-                let rounding = Rounding { saturate: false, toward: Toward::Nearest };
-                let bits = map.unary(Unary::Encode(narrow, rounding), 0);
-                id = self.graph.add_node1(&output.name, map.finish(bits), &[id])?;
-            }
-        }
-        self.graph.outputs.push((output.name.clone(), id));
-        Ok(())
-    }
-
     /// Notes what a value stands for.
-    fn mark(&mut self, id: ValueId, narrow: Option<Narrow>) {
+    pub fn mark(&mut self, id: ValueId, narrow: Option<Narrow>) {
         if let Some(narrow) = narrow {
             self.narrow.insert(id, narrow);
         }
@@ -578,7 +420,7 @@ impl<'a> Importer<'a> {
         self.scopes.iter().rev().find_map(|scope| scope.get(name).cloned())
     }
 
-    fn define(&mut self, name: &str, entry: Entry) {
+    pub fn define(&mut self, name: &str, entry: Entry) {
         if let Some(scope) = self.scopes.last_mut()
             && !name.is_empty()
         {
@@ -681,25 +523,6 @@ fn node_reads<'n>(node: &'n NodeProto, reads: &mut Vec<&'n str>, depth: usize) {
         graph.node.iter().for_each(|inner| node_reads(inner, reads, depth + 1));
         reads.extend(graph.output.iter().map(|output| output.name.as_str()));
     }
-}
-
-fn pin(values: &[f64], ty: &Type, narrow: Option<Narrow>) -> Result<Tensor, String> {
-    let Some(shape) = ty.dims() else {
-        return Err(format!("its shape {ty} is not fixed\nhelp: give its sizes with dim"));
-    };
-    let len = shape.iter().try_fold(1usize, |len, &size| len.checked_mul(size)).unwrap_or(usize::MAX);
-    let values = match values {
-        [value] if len <= 1 << 24 => vec![*value; len],
-        values => values.to_vec(),
-    };
-    if values.len() != len {
-        return Err(format!("{} values were given for {ty}", values.len()));
-    }
-    let exact = |&value: &f64| match narrow.filter(|narrow| !narrow.is_int()) {
-        Some(narrow) => narrow.decode(narrow.encode(value, Rounding::default())),
-        None => value,
-    };
-    Ok(Tensor::from_f64s(ty.dtype, shape, &values.iter().map(exact).collect::<Vec<_>>()))
 }
 
 #[cfg(test)]

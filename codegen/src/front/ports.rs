@@ -1,0 +1,192 @@
+//! The model's edges: types of inputs, what is pinned, and narrow types that come in and go out as their bits.
+
+use super::cx::Entry;
+use super::model::{DimChoice, Importer};
+use super::onnx::{GraphProto, ValueInfoProto};
+use super::tensor::{self, Element};
+use crate::diag::Diagnostics;
+use crate::ir::{Dim, Narrow, Rounding, Tensor, Toward, Type, ValueId};
+use crate::ops::map::{Map, Unary};
+use crate::options::Options;
+use std::collections::{BTreeSet, HashSet};
+
+/// Axes of an input; more exist in no model.
+const MAX_RANK: usize = 64;
+/// Elements of an input.
+const MAX_LEN: i64 = 1 << 40;
+
+/// A symbol for a size that may be called `input:axis`.
+pub fn symbol_name(name: &str) -> String {
+    name.replace(':', "_")
+}
+
+impl Importer<'_> {
+    /// Adds the inputs that are no constants; those that are pinned are given back.
+    pub fn inputs(&mut self, graph: &GraphProto, options: &Options) -> Result<Vec<(String, Tensor)>, Diagnostics> {
+        let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
+        let mut pinned = Vec::new();
+        let mut used: BTreeSet<String> = BTreeSet::new();
+        let mut offered: BTreeSet<String> = BTreeSet::new();
+        let mut names = Vec::new();
+        for input in graph.input.iter().filter(|input| !constants.contains(input.name.as_str())) {
+            names.push(input.name.clone());
+            let (ty, narrow) = match self.input_type(input, options, &mut used, &mut offered) {
+                Ok(ty) => ty,
+                Err(message) => {
+                    self.diagnostics.error(None, "", &format!("input {:?}: {message}", input.name));
+                    self.define(&input.name, Entry::Poison);
+                    continue;
+                }
+            };
+            if self.scopes[0].contains_key(&input.name) {
+                self.diagnostics.error(None, "", &format!("two inputs are called {:?}", input.name));
+                continue;
+            }
+            if let Some(values) = options.pins.get(&input.name) {
+                match pin(values, &ty, narrow) {
+                    Ok(tensor) => {
+                        let id = self.graph.add_const(&input.name, tensor.clone());
+                        self.mark(id, narrow);
+                        self.graph.narrow.extend(narrow.map(|narrow| (input.name.clone(), narrow)));
+                        self.define(&input.name, Entry::Value(id));
+                        pinned.push((input.name.clone(), tensor));
+                    }
+                    Err(message) => {
+                        self.diagnostics.error(
+                            None,
+                            "",
+                            &format!("input {:?} cannot be pinned: {message}", input.name),
+                        );
+                    }
+                }
+                continue;
+            }
+            let id = match self.input(&input.name, ty, narrow) {
+                Ok(id) => id,
+                Err(message) => {
+                    self.diagnostics.error(None, "", &format!("input {:?}: {message}", input.name));
+                    continue;
+                }
+            };
+            self.define(&input.name, Entry::Value(id));
+            self.inputs.push(input.name.clone());
+        }
+        for pin in options.pins.keys().filter(|pin| !names.contains(pin)) {
+            let message = format!("there is no input {pin:?} to pin\nhelp: its inputs are {}", names.join(", "));
+            self.diagnostics.error(None, "", &message);
+        }
+        for dim in options.dims.keys().filter(|dim| !used.contains(*dim)) {
+            let offered: Vec<&str> = offered.iter().map(String::as_str).collect();
+            let offered = if offered.is_empty() { "none: every size is fixed".to_string() } else { offered.join(", ") };
+            let message = format!("there is no symbolic size {dim:?}\nhelp: its symbolic sizes are {offered}");
+            self.diagnostics.error(None, "", &message);
+        }
+        Ok(pinned)
+    }
+
+    fn input_type(
+        &mut self,
+        input: &ValueInfoProto,
+        options: &Options,
+        used: &mut BTreeSet<String>,
+        offered: &mut BTreeSet<String>,
+    ) -> Result<(Type, Option<Narrow>), String> {
+        let tensor = input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
+        let Some(tensor) = tensor else {
+            return Err("it is not a tensor; sequences and optionals cannot be inputs".into());
+        };
+        let Element { dtype, narrow } = tensor::element(tensor.elem_type)?;
+        let Some(shape) = &tensor.shape else { return Err("its number of axes is unknown".into()) };
+        let mut sizes = Vec::new();
+        if shape.dim.len() > MAX_RANK {
+            return Err(format!("it has {} axes; {MAX_RANK} are the most", shape.dim.len()));
+        }
+        for (axis, dim) in shape.dim.iter().enumerate() {
+            // Some exporters write -1 for a free size.
+            if let Some(size) = dim.dim_value.filter(|&size| size < -1) {
+                return Err(format!("axis {axis} has the size {size}"));
+            }
+            if let Some(value) = dim.dim_value.filter(|&value| value >= 0) {
+                sizes.push(Dim::from(value));
+                continue;
+            }
+            let positional = format!("{}:{axis}", input.name);
+            let symbol = dim.dim_param.clone().filter(|symbol| !symbol.is_empty() && symbol != "?");
+            let key = symbol.clone().unwrap_or_else(|| positional.clone());
+            offered.insert(key.clone());
+            let choice = options.dims.get_key_value(&positional).or_else(|| options.dims.get_key_value(&key));
+            if let Some((name, _)) = choice {
+                used.insert(name.clone());
+            }
+            sizes.push(match choice {
+                Some((_, DimChoice::Fixed(size))) => Dim::from(*size),
+                Some((name, DimChoice::Bounded(_))) => Dim::symbol(&symbol_name(name)),
+                None => Dim::symbol(&symbol_name(&key)),
+            });
+        }
+        // Sizes of zero do not count: strides are products of the others.
+        let known = sizes.iter().filter_map(Dim::as_const).filter(|&size| size > 0);
+        if known.fold(1i64, i64::saturating_mul) > MAX_LEN {
+            return Err(format!("its shape {sizes:?} is larger than any memory"));
+        }
+        Ok((Type { dtype, shape: sizes }, narrow))
+    }
+
+    /// Adds an input; of a narrow float the caller gives the bits, which are decoded first.
+    fn input(&mut self, name: &str, ty: Type, narrow: Option<Narrow>) -> Result<ValueId, String> {
+        let Some(narrow) = narrow else { return Ok(self.graph.add_input(name, ty)) };
+        self.graph.narrow.insert(name.to_string(), narrow);
+        let bits = self.graph.add_input(name, Type { dtype: narrow.bits(), shape: ty.shape });
+        let id = if narrow.is_int() {
+            bits
+        } else {
+            let mut map = Map::of(&[narrow.bits()]);
+            let value = map.unary(Unary::Decode(narrow), 0);
+            self.graph.add_node1(name, map.finish(value), &[bits])?
+        };
+        self.mark(id, Some(narrow));
+        Ok(id)
+    }
+
+    /// Adds an output; of a narrow float the caller gets the bits. The model says the type of its outputs.
+    pub fn output(&mut self, output: &ValueInfoProto, id: ValueId) -> Result<(), String> {
+        let stated = output.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()).map_or(0, |t| t.elem_type);
+        let dtype = self.graph.ty(id).dtype;
+        let narrow = match tensor::element(stated) {
+            Ok(stated) if stated.dtype == dtype => stated.narrow,
+            _ => self.narrow.get(&id).copied(),
+        };
+        let mut id = id;
+        if let Some(narrow) = narrow {
+            self.graph.narrow.insert(output.name.clone(), narrow);
+            if !narrow.is_int() {
+                let mut map = Map::of(&[dtype]);
+                // What a cast let become infinite stays so.
+                let rounding = Rounding { saturate: false, toward: Toward::Nearest };
+                let bits = map.unary(Unary::Encode(narrow, rounding), 0);
+                id = self.graph.add_node1(&output.name, map.finish(bits), &[id])?;
+            }
+        }
+        self.graph.outputs.push((output.name.clone(), id));
+        Ok(())
+    }
+}
+
+fn pin(values: &[f64], ty: &Type, narrow: Option<Narrow>) -> Result<Tensor, String> {
+    let Some(shape) = ty.dims() else {
+        return Err(format!("its shape {ty} is not fixed\nhelp: give its sizes with dim"));
+    };
+    let len = shape.iter().try_fold(1usize, |len, &size| len.checked_mul(size)).unwrap_or(usize::MAX);
+    let values = match values {
+        [value] if len <= 1 << 24 => vec![*value; len],
+        values => values.to_vec(),
+    };
+    if values.len() != len {
+        return Err(format!("{} values were given for {ty}", values.len()));
+    }
+    let exact = |&value: &f64| match narrow.filter(|narrow| !narrow.is_int()) {
+        Some(narrow) => narrow.decode(narrow.encode(value, Rounding::default())),
+        None => value,
+    };
+    Ok(Tensor::from_f64s(ty.dtype, shape, &values.iter().map(exact).collect::<Vec<_>>()))
+}
