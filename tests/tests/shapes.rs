@@ -5,8 +5,7 @@ use kiln_tests::of_case;
 
 /// The refusal of a case's model for inputs of zeros in these shapes.
 fn refusal(case: &str, shapes: &[&[usize]]) -> Option<String> {
-    let inputs: Vec<Array> =
-        shapes.iter().map(|shape| Array::of(&vec![0f32; shape.iter().product()], shape)).collect();
+    let inputs: Vec<Array> = shapes.iter().map(|shape| Array::of(&vec![0f32; shape.iter().product()], shape)).collect();
     let generated = of_case(case).into_iter().find(|generated| generated.runs_here())?;
     Some(generated.model().infer(&inputs.iter().collect::<Vec<_>>()).err().unwrap_or_default())
 }

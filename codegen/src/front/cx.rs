@@ -120,6 +120,13 @@ impl<'i, 'a> Cx<'i, 'a> {
         Element { dtype: self.im.graph.ty(id).dtype, narrow: self.narrow(id) }
     }
 
+    /// The type in which the element type an attribute names is computed; states that the results have it.
+    pub fn stated_by(&mut self, attribute: &str, default: i64) -> Result<DType, String> {
+        let element = tensor::element_of(self.int(attribute, default))?;
+        self.stated = Some(element);
+        Ok(element.dtype)
+    }
+
     /// `x` as a value of its own, of which another element type may be stated.
     fn apart(&mut self, x: ValueId) -> Result<ValueId, String> {
         match self.im.graph.tensor(x).cloned() {

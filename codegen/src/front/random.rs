@@ -28,7 +28,7 @@ pub fn random(cx: &mut Cx) -> Results {
             (shape.into_iter().map(Dim::from).collect(), DType::F32)
         }
     };
-    let dtype = if cx.has("dtype") { super::tensor::dtype_of(cx.int("dtype", 1))? } else { like };
+    let dtype = if cx.has("dtype") { cx.stated_by("dtype", 1)? } else { like };
     if !dtype.is_float() {
         return Err(format!("random numbers of {dtype} are not supported\nhelp: f32 and f64 are"));
     }
@@ -51,7 +51,7 @@ pub fn random(cx: &mut Cx) -> Results {
 pub fn bernoulli(cx: &mut Cx) -> Results {
     let p = cx.input(0)?;
     let ty = cx.ty(p);
-    let dtype = if cx.has("dtype") { super::tensor::dtype_of(cx.int("dtype", 1))? } else { ty.dtype };
+    let dtype = if cx.has("dtype") { cx.stated_by("dtype", 1)? } else { ty.dtype };
     let seed = seed(cx);
     let numbers = uniform(cx, &ty.shape, seed)?;
     let mut map = Map::of(&[DType::F32, ty.dtype]);
@@ -70,7 +70,7 @@ pub fn multinomial(cx: &mut Cx) -> Results {
     if samples < 1 {
         return Err(format!("its sample_size of {samples} is not positive"));
     }
-    let dtype = super::tensor::dtype_of(cx.int("dtype", 6))?;
+    let dtype = cx.stated_by("dtype", 6)?;
     let weights = softmax_along(cx, x, 1, false)?;
     let sums = cx.add(CumSum { axis: 1, exclusive: false, reverse: false }, &[weights])?;
     let sums = cx.reshape(sums, vec![batch.clone(), Dim::from(1), classes.clone()])?;
