@@ -32,11 +32,15 @@ pub fn reduce(cx: &mut Cx) -> Results {
         let dtype = cx.ty(x).dtype;
         return one(cx.sizes(vec![dim], !keep, dtype)?);
     }
+    // Roots and logarithms of integers are those of their values, cut to integers.
+    let dtype = cx.ty(x).dtype;
+    let real = matches!(kind.as_str(), "ReduceL2" | "ReduceLogSum" | "ReduceLogSumExp");
+    let x = if real && !dtype.is_float() { cx.cast(x, DType::F64)? } else { x };
     let run = |cx: &mut Cx, kind, x: ValueId| {
         if axes.is_empty() { Ok(x) } else { cx.add(Reduce { kind, axes: axes.clone(), keep }, &[x]) }
     };
     let squared = |cx: &mut Cx, x| cx.map1(x, |map, x| map.binary(Binary::Mul, x, x));
-    one(match kind.as_str() {
+    let result = match kind.as_str() {
         "ReduceSum" => run(cx, ReduceKind::Sum, x)?,
         "ReduceMean" => run(cx, ReduceKind::Mean, x)?,
         "ReduceMax" => run(cx, ReduceKind::Max, x)?,
@@ -75,7 +79,8 @@ pub fn reduce(cx: &mut Cx) -> Results {
             cx.binary(Binary::Add, log, max)?
         }
         other => return Err(format!("{other} is not a known reduction")),
-    })
+    };
+    one(cx.cast(result, dtype)?)
 }
 
 /// Sizes reduced to one.

@@ -109,6 +109,13 @@ impl Binary {
 }
 
 impl Unary {
+    /// Whether it is a function of real numbers, which integers and truth values do not have.
+    fn is_real(self) -> bool {
+        use Unary::{Abs, BitNot, Ceil, Floor, IsNan, IsNegInf, IsPosInf, Neg, Not, Round, Sign};
+        let any = matches!(self, Neg | Abs | Floor | Ceil | Round | Sign | Not | BitNot | IsNan | IsPosInf | IsNegInf);
+        !any && !matches!(self, Unary::Decode(_) | Unary::Encode(..))
+    }
+
     /// Type of the result for an operand of `dtype`.
     fn dtype(self, dtype: DType) -> DType {
         match self {
@@ -614,6 +621,12 @@ impl Rules for Map {
                 && inputs[i].dtype != dtype
             {
                 return Err(format!("operand {i} is {}, not {dtype}", inputs[i].dtype));
+            }
+            if let Inst::Unary(op, _) = inst
+                && op.is_real()
+                && !dtype.is_float()
+            {
+                return Err(format!("elements are {dtype}; f32 and f64 work"));
             }
         }
         let shape = inputs.iter().try_fold(Shape::new(), |shape, ty| broadcast(&shape, &ty.shape))?;
