@@ -1106,6 +1106,32 @@ case("narrow_quantize", """(float[4,6] x, float16[4,6] h) => (int4[] a, uint4[] 
       e = QuantizeLinear(h, sh, zero)
       e1 = DequantizeLinear(e, sh, zero) }""", opset=23, oracle="onnx")
 
+def bytes_feed(**shapes):
+    return lambda r, sizes: {name: r.integers(0, 256, shape).astype(np.uint8) for name, shape in shapes.items()}
+
+
+case("microsoft_quantised", """(uint8[2,3,4,5] a, uint8[4,1] b) => (uint8[] added, uint8[] times, uint8[] sigmoid, uint8[] leaky, uint8[] pooled, uint8[] joined, uint8[] soft)
+    <float sa = {0.02}, uint8 za = {120}, float sb = {0.03}, uint8 zb = {100}, float sy = {0.05}, uint8 zy = {128}, float ss = {0.00390625}, uint8 zs = {0}>
+    { added = com.microsoft.QLinearAdd(a, sa, za, b, sb, zb, sy, zy)
+      times = com.microsoft.QLinearMul(a, sa, za, b, sb, zb, sy, zy)
+      sigmoid = com.microsoft.QLinearSigmoid(a, sa, za, ss, zs)
+      leaky = com.microsoft.QLinearLeakyRelu<alpha=0.1>(a, sa, za, sb, zb)
+      pooled = com.microsoft.QLinearGlobalAveragePool(a, sa, za, sb, zb)
+      joined = com.microsoft.QLinearConcat<axis=1>(sy, zy, a, sa, za, a, sb, zb)
+      soft = com.microsoft.QLinearSoftmax<axis=-1, opset=13>(a, sa, za, ss, zs) }""", feed=bytes_feed(a=(2, 3, 4, 5), b=(4, 1)))
+case("microsoft_quantised_matmul", """(float[3,40] x, uint8[3,40] a) => (float[] y, float[] z)
+    <float[7] sb = {0.01,0.02,0.03,0.04,0.05,0.06,0.07}, uint8[7] zb = {120,121,122,123,124,125,126}, float sa = {0.02}, uint8 za = {120},
+     float s = {0.02}, uint8 zero = {128}, float[7] bias, uint8[40,7] w = {WEIGHTS}>
+    { y = com.microsoft.DynamicQuantizeMatMul(x, w, s, zero, bias)
+      z = com.microsoft.MatMulIntegerToFloat(a, w, sa, sb, za, zb, bias) }""".replace("WEIGHTS", ",".join(str(i * 37 % 256) for i in range(280))),
+     feed=bytes_feed(a=(3, 40)))
+case("integer_products", """(uint8[n,k] a, uint8[k,5] b, uint8[1,4,20,20] x) => (int32[] y, int32[] conv, int32[] grouped) <uint8 za = {7}, uint8[6,4,17,17] wc = {FULL}, uint8[4,2,17,17] wg = {GROUPS}>
+    { y = MatMulInteger(a, b, za)
+      conv = ConvInteger(x, wc, za)
+      grouped = ConvInteger<group=2>(x, wg) }""".replace("FULL", ",".join(str(i * 37 % 256) for i in range(6 * 4 * 289))).replace("GROUPS", ",".join(str(i * 91 % 256) for i in range(4 * 2 * 289))),
+     sizes=[{"n": 2, "k": 700}, {"n": 1, "k": 3}],
+     feed=lambda r, s: bytes_feed(a=(s["n"], s["k"]), b=(s["k"], 5), x=(1, 4, 20, 20))(r, s))
+
 # Making them -----------------------------------------------------------------------------------------------------------------
 
 

@@ -31,6 +31,7 @@ mod place;
 mod pool;
 mod ports;
 mod quantize;
+mod quantize_contrib;
 mod random;
 mod recurrent;
 mod reduce;

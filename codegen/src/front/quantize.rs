@@ -35,7 +35,7 @@ fn limits(element: Element) -> Result<(f64, f64), String> {
 }
 
 /// A scale or zero point as it broadcasts over `shape`: one number, one along `axis`, or one for each block of it.
-fn spread(cx: &mut Cx, v: ValueId, shape: &[Dim], axis: i64, block: i64) -> Result<ValueId, String> {
+pub fn spread(cx: &mut Cx, v: ValueId, shape: &[Dim], axis: i64, block: i64) -> Result<ValueId, String> {
     let own = cx.ty(v).shape;
     if Dim::product(&own).is(1) {
         return cx.reshape(v, vec![]);
@@ -102,7 +102,7 @@ pub fn quantize(cx: &mut Cx) -> Results {
 }
 
 /// `x / scale` rounded to the nearest even number, moved by the zero point and kept within an integer type.
-fn quantized(
+pub fn quantized(
     cx: &mut Cx,
     x: ValueId,
     scale: ValueId,
@@ -150,7 +150,7 @@ pub fn dequantize(cx: &mut Cx) -> Results {
 }
 
 /// `(x - zero) * scale`, of the scale's type.
-fn dequantized(cx: &mut Cx, x: ValueId, scale: ValueId, zero: Option<ValueId>) -> Result<ValueId, String> {
+pub fn dequantized(cx: &mut Cx, x: ValueId, scale: ValueId, zero: Option<ValueId>) -> Result<ValueId, String> {
     let (from, to) = (cx.ty(x).dtype, cx.ty(scale).dtype);
     // Differences of narrower integers are exact in an `i32`; of small floats, which are `f32` here, as they are.
     let wide = if from.is_float() { from } else { DType::I32 };
@@ -169,6 +169,11 @@ fn dequantized(cx: &mut Cx, x: ValueId, scale: ValueId, zero: Option<ValueId>) -
 /// DynamicQuantizeLinear: the scale follows from the operand's own range, which takes in zero.
 pub fn dynamic_quantize(cx: &mut Cx) -> Results {
     let x = cx.input(0)?;
+    Ok(dynamically_quantized(cx, x)?.map(Entry::Value).to_vec())
+}
+
+/// `x` as bytes, with the scale and the zero point that take in its range.
+pub fn dynamically_quantized(cx: &mut Cx, x: ValueId) -> Result<[ValueId; 3], String> {
     let axes: Vec<usize> = (0..cx.rank(x)).collect();
     let extreme = |cx: &mut Cx, kind| match axes.is_empty() {
         true => Ok(x),
@@ -194,7 +199,7 @@ pub fn dynamic_quantize(cx: &mut Cx) -> Results {
     let point = map.cast(rounded, DType::U8);
     let point = cx.add(map.finish(point), &[least, scale])?;
     let y = quantized(cx, x, scale, Some(point), DType::U8.into(), None)?;
-    Ok([y, scale, point].map(Entry::Value).to_vec())
+    Ok([y, scale, point])
 }
 
 /// `x` minus its zero point as f32, which holds it exactly. A zero point of several numbers lies along `axis`.
@@ -247,6 +252,11 @@ fn integer_product(cx: &mut Cx, a: ValueId, b: ValueId) -> Result<ValueId, Strin
     if rank_a == 0 || rank_b == 0 {
         return Err("a product with a scalar".into());
     }
+    // Of a sum as long as the caller likes, parts cannot be cut.
+    if cx.ty(a).shape[rank_a - 1].as_usize().is_none() {
+        let (a, b) = (cx.cast(a, DType::I32)?, cx.cast(b, DType::I32)?);
+        return matmul::product(cx, a, b);
+    }
     let a = parts(cx, a, rank_a - 1, EXACT_TERMS)?;
     let b = parts(cx, b, rank_b.saturating_sub(2), EXACT_TERMS)?;
     if a.len() != b.len() {
@@ -259,8 +269,19 @@ fn integer_product(cx: &mut Cx, a: ValueId, b: ValueId) -> Result<ValueId, Strin
 /// MatMulInteger.
 pub fn matmul_integer(cx: &mut Cx) -> Results {
     let (a, b, zero_a, zero_b) = (cx.input(0)?, cx.input(1)?, cx.opt(2)?, cx.opt(3)?);
+    one(integer_matmul(cx, a, b, zero_a, zero_b)?)
+}
+
+/// The product of small integers less their zero points, as i32.
+pub fn integer_matmul(
+    cx: &mut Cx,
+    a: ValueId,
+    b: ValueId,
+    zero_a: Option<ValueId>,
+    zero_b: Option<ValueId>,
+) -> Result<ValueId, String> {
     let (a, b) = (centred(cx, a, zero_a, -2)?, centred(cx, b, zero_b, -1)?);
-    one(integer_product(cx, a, b)?)
+    integer_product(cx, a, b)
 }
 
 /// `sum * factor`, rounded and moved by the result's zero point.
@@ -322,12 +343,11 @@ fn integer_conv(cx: &mut Cx, x: ValueId, w: ValueId) -> Result<ValueId, String> 
     let Window { stride, dilation, pads, .. } = window(cx, x, taps_of)?;
     let each = EXACT_TERMS / taps.max(1);
     let channels = cx.ty(w).shape[1].as_usize().unwrap_or(usize::MAX);
-    if each == 0 || (groups > 1 && channels > each) {
-        return Err(format!(
-            "a sum of {channels} channels of {taps} elements is not exact in f32, and there are no integer kernels yet\nhelp: keep this convolution in float32"
-        ));
-    }
-    let (xs, ws) = if groups == 1 { (parts(cx, x, 1, each)?, parts(cx, w, 1, each)?) } else { (vec![x], vec![w]) };
+    let inexact = each == 0 || (groups > 1 && channels > each);
+    // What cannot be cut into exact parts goes to the kernels of i32, which are slower.
+    let (x, w) = if inexact { (cx.cast(x, DType::I32)?, cx.cast(w, DType::I32)?) } else { (x, w) };
+    let (xs, ws) =
+        if groups == 1 && !inexact { (parts(cx, x, 1, each)?, parts(cx, w, 1, each)?) } else { (vec![x], vec![w]) };
     if xs.len() != ws.len() {
         return Err(format!("its operand {} and weights {} do not fit", cx.ty(x), cx.ty(w)));
     }

@@ -3,7 +3,7 @@
 use super::cx::{Cx, Results};
 use super::{
     array, attention, classic, contrib, control, conv, deform, einsum, elementwise, gather, loss, matmul, ngrams, norm,
-    place, pool, quantize, random, recurrent, reduce, resize, sample, signal, trees,
+    place, pool, quantize, quantize_contrib, random, recurrent, reduce, resize, sample, signal, trees,
 };
 
 /// Imports one node: its results, or why not.
@@ -49,6 +49,13 @@ fn microsoft(op: &str) -> Option<Import> {
         "FusedConv" | "FusedGemm" => contrib::fused_activation,
         "QuantizeLinear" => quantize::quantize,
         "DequantizeLinear" => quantize::dequantize,
+        "QLinearAdd" | "QLinearMul" => quantize_contrib::binary,
+        "QLinearSigmoid" | "QLinearLeakyRelu" => quantize_contrib::unary,
+        "QLinearGlobalAveragePool" => quantize_contrib::global_average,
+        "QLinearSoftmax" => quantize_contrib::softmax,
+        "QLinearConcat" => quantize_contrib::concat,
+        "MatMulIntegerToFloat" => quantize_contrib::matmul_to_float,
+        "DynamicQuantizeMatMul" => quantize_contrib::matmul_dynamic,
         _ => return None,
     })
 }
