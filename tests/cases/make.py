@@ -1125,6 +1125,12 @@ case("microsoft_quantised_matmul", """(float[3,40] x, uint8[3,40] a) => (float[]
     { y = com.microsoft.DynamicQuantizeMatMul(x, w, s, zero, bias)
       z = com.microsoft.MatMulIntegerToFloat(a, w, sa, sb, za, zb, bias) }""".replace("WEIGHTS", ",".join(str(i * 37 % 256) for i in range(280))),
      feed=bytes_feed(a=(3, 40)))
+case("microsoft_matmul_of_blocks", """(float[2,40] x) => (float[] y, float[] z, float[] wide)
+    <uint8[5,3,8] w = {WEIGHTS}, float[15] wscale, uint8[10] zeros = {18,3,69,7,137,15,33,1,120,9}, uint8[5,3,16] w8 = {WIDE}>
+    { y = com.microsoft.MatMulNBits<K=40, N=5, bits=4, block_size=16>(x, w, wscale)
+      z = com.microsoft.MatMulNBits<K=40, N=5, bits=4, block_size=16>(x, w, wscale, zeros)
+      wide = com.microsoft.MatMulNBits<K=40, N=5, bits=8, block_size=16>(x, w8, wscale) }""".replace(
+    "WEIGHTS", ",".join(str(i * 37 % 256) for i in range(120))).replace("WIDE", ",".join(str(i * 91 % 256) for i in range(240))))
 case("integer_products", """(uint8[n,k] a, uint8[k,5] b, uint8[1,4,20,20] x) => (int32[] y, int32[] conv, int32[] grouped) <uint8 za = {7}, uint8[6,4,17,17] wc = {FULL}, uint8[4,2,17,17] wg = {GROUPS}>
     { y = MatMulInteger(a, b, za)
       conv = ConvInteger(x, wc, za)

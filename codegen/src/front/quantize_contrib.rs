@@ -2,8 +2,8 @@
 
 use super::cx::{Cx, Results, one};
 use super::quantize::{dequantized, dynamically_quantized, integer_matmul, quantized, spread};
-use super::{array, reduce};
-use crate::ir::{DType, ValueId};
+use super::{array, matmul, reduce};
+use crate::ir::{DType, Dim, ValueId};
 use crate::ops::map::{Binary, Map, Unary};
 use crate::ops::reduce::{Reduce, ReduceKind};
 
@@ -120,4 +120,65 @@ pub fn matmul_dynamic(cx: &mut Cx) -> Results {
     let (x, b, scale_b, zero_b, bias) = (cx.input(0)?, cx.input(1)?, cx.input(2)?, cx.opt(3)?, cx.opt(4)?);
     let [a, scale_a, zero_a] = dynamically_quantized(cx, x)?;
     product(cx, [a, b], [scale_a, scale_b], [Some(zero_a), zero_b], bias)
+}
+
+/// The halves of bytes `[rows, bytes]` as bytes `[rows, len]`, the lower half first.
+fn halves(cx: &mut Cx, x: ValueId, rows: &Dim, bytes: usize, len: usize) -> Result<ValueId, String> {
+    let column = vec![rows.clone(), Dim::from(bytes), Dim::from(1)];
+    let x = cx.reshape(x, column)?;
+    let low = cx.map1(x, |map, x| {
+        let mask = map.number(15.0, DType::U8);
+        map.binary(Binary::BitAnd, x, mask)
+    })?;
+    let high = cx.map1(x, |map, x| {
+        let four = map.number(4.0, DType::U8);
+        map.binary(Binary::Shr, x, four)
+    })?;
+    let both = array::join(cx, &[low, high], 2)?;
+    let both = cx.reshape(both, vec![rows.clone(), Dim::from(2 * bytes)])?;
+    array::part(cx, both, 1, Dim::from(0), Dim::from(len))
+}
+
+/// MatMulNBits: weights of 4 or 8 bits in blocks, each with a scale, a row for each column of the result.
+pub fn matmul_blocks(cx: &mut Cx) -> Results {
+    let (a, b, scales, zeros) = (cx.input(0)?, cx.input(1)?, cx.input(2)?, cx.opt(3)?);
+    if cx.opt(4)?.is_some() {
+        return Err("its g_idx is not supported\nhelp: quantise without reordering (desc_act=False)".into());
+    }
+    let size = |cx: &Cx, name: &str| usize::try_from(cx.int(name, 0)).ok().filter(|&n| (1..1 << 30).contains(&n));
+    let sizes = (size(cx, "K"), size(cx, "N"), size(cx, "block_size"));
+    let (Some(k), Some(n), Some(block)) = sizes else {
+        return Err("its attributes K, N and block_size must be positive".into());
+    };
+    let bits = cx.int("bits", 4);
+    if bits != 4 && bits != 8 || block % 2 != 0 {
+        return Err(format!("{bits} bits in blocks of {block} are not supported; 4 and 8 in even blocks are"));
+    }
+    let (blocks, rows) = (k.div_ceil(block), Dim::from(n));
+    let (q, zeros) = if bits == 4 {
+        let q = halves(cx, b, &rows, blocks * block / 2, blocks * block)?;
+        let packed = zeros.filter(|&zeros| cx.ty(zeros).dtype == DType::U8);
+        (q, packed.map(|zeros| halves(cx, zeros, &rows, blocks.div_ceil(2), blocks)).transpose()?.or(zeros))
+    } else {
+        (b, zeros)
+    };
+    let each = vec![rows.clone(), Dim::from(blocks), Dim::from(1)];
+    let q = cx.reshape(q, vec![rows.clone(), Dim::from(blocks), Dim::from(block)])?;
+    let scales = cx.reshape(scales, each.clone())?;
+    let middle = f64::from(1 << (bits - 1));
+    let zeros = match zeros {
+        Some(zeros) => cx.reshape(zeros, each)?,
+        None => cx.scalar(middle, DType::U8),
+    };
+    // Zero points may be numbers between the integers.
+    let (q, zeros) = (cx.cast(q, DType::F32)?, cx.cast(zeros, DType::F32)?);
+    let w = dequantized(cx, q, scales, Some(zeros))?;
+    let w = cx.reshape(w, vec![rows.clone(), Dim::from(blocks * block)])?;
+    let w = array::part(cx, w, 1, Dim::from(0), Dim::from(k))?;
+    let w = cx.transpose(w, vec![1, 0])?;
+    let y = matmul::product(cx, a, w)?;
+    match cx.opt(5)? {
+        Some(bias) => one(cx.binary(Binary::Add, y, bias)?),
+        None => one(y),
+    }
 }

@@ -55,6 +55,7 @@ fn microsoft(op: &str) -> Option<Import> {
         "QLinearSoftmax" => quantize_contrib::softmax,
         "QLinearConcat" => quantize_contrib::concat,
         "MatMulIntegerToFloat" => quantize_contrib::matmul_to_float,
+        "MatMulNBits" => quantize_contrib::matmul_blocks,
         "DynamicQuantizeMatMul" => quantize_contrib::matmul_dynamic,
         _ => return None,
     })
