@@ -177,6 +177,9 @@ case("conv_transpose_given_weights", """(float[1,4,5,6] x, float[4,3,3,3] w, flo
       strided = ConvTranspose<strides=[2,3], pads=[1,0,1,2], output_padding=[1,0]>(x, w, b)
       grouped = ConvTranspose<group=2, strides=[2,2]>(x, wg)
       dilated = ConvTranspose<dilations=[2,1], strides=[3,2]>(x, w) }""")
+case("conv_transpose_stride_above_kernel", """(float[1,2,5,4] x, float[2,3,3,2] w, float[3] b) => (float[] upper, float[] lower)
+    { upper = ConvTranspose<auto_pad="SAME_UPPER", strides=[2,3]>(x, w, b)
+      lower = ConvTranspose<auto_pad="SAME_LOWER", strides=[2,3]>(x, w, b) }""", oracle="onnx")
 case("conv_batch_norm_relu_residual", """(float[1,8,6,6] x) => (float[] y)
     <float[8,8,3,3] w1, float[8] scale1, float[8] b1, float[8] mean1, float[8] var1,
      float[8,8,3,3] w2, float[8] scale2, float[8] b2, float[8] mean2, float[8] var2>

@@ -4,6 +4,8 @@ use super::cx::{Cx, Results, one};
 use crate::ir::{Dim, ValueId};
 use crate::ops::conv::Conv;
 use crate::ops::conv_transpose::ConvTranspose;
+use crate::ops::map::Binary;
+use crate::ops::pad::{Pad, PadMode};
 
 /// Window attributes that convolutions and pools share.
 pub struct Window {
@@ -140,9 +142,23 @@ pub fn conv_transpose(cx: &mut Cx) -> Results {
         }
         (0..n).map(|i| (pads[i], pads[n + i])).collect()
     };
-    let op = ConvTranspose { stride, dilation, pads, extra, groups: groups(cx)?, bias: bias.is_some(), epilogue: None };
+    let groups = groups(cx)?;
     let x = cx.channels_last(x)?;
-    let inputs: Vec<ValueId> = [x, w].into_iter().chain(bias).collect();
-    let y = cx.add(op, &inputs)?;
+    let before: Vec<i64> = pads.iter().map(|&(before, _)| (-before).max(0)).collect();
+    if before.iter().all(|&rows| rows == 0) {
+        let op = ConvTranspose { stride, dilation, pads, extra, groups, bias: bias.is_some(), epilogue: None };
+        let inputs: Vec<ValueId> = [x, w].into_iter().chain(bias).collect();
+        let y = cx.add(op, &inputs)?;
+        return one(cx.channels_first(y)?);
+    }
+    // Rows in front that no element reaches hold the bias alone.
+    let pads = pads.iter().map(|&(before, after)| (before.max(0), after)).collect();
+    let op = ConvTranspose { stride, dilation, pads, extra, groups, bias: false, epilogue: None };
+    let mut y = cx.add(op, &[x, w])?;
+    let before = [0].into_iter().chain(before).chain([0]).map(Dim::from).collect();
+    y = cx.add(Pad { before, after: vec![Dim::from(0); n + 2], mode: PadMode::Constant(0.0) }, &[y])?;
+    if let Some(bias) = bias {
+        y = cx.binary(Binary::Add, y, bias)?;
+    }
     one(cx.channels_first(y)?)
 }
