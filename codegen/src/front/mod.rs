@@ -38,6 +38,7 @@ mod reduce;
 mod resize;
 mod sample;
 mod signal;
+mod training;
 mod trees;
 
 pub use model::{DimChoice, Imported, Source, import};

@@ -3,7 +3,7 @@
 use super::cx::{Cx, Results};
 use super::{
     array, attention, classic, contrib, control, conv, deform, einsum, elementwise, gather, loss, matmul, ngrams, norm,
-    place, pool, quantize, quantize_contrib, random, recurrent, reduce, resize, sample, signal, trees,
+    place, pool, quantize, quantize_contrib, random, recurrent, reduce, resize, sample, signal, training, trees,
 };
 
 /// Imports one node: its results, or why not.
@@ -14,6 +14,7 @@ pub fn find(domain: &str, op: &str) -> Option<Import> {
     match domain {
         "" => onnx(op),
         "com.microsoft" => microsoft(op),
+        "ai.onnx.preview.training" if ["Adagrad", "Adam", "Momentum"].contains(&op) => Some(training::optimise),
         "ai.onnx.ml" => classic(op),
         _ => None,
     }
