@@ -36,6 +36,9 @@ text("operator_unsupported", """(float[3,3] x, float[1,1,4,4] im, float[1,2,2,2]
 text("operator_unknown", "(float[3] x) => (float[3] y) { y = Frobnicate(x) }")
 text("operator_of_unknown_domain", "(float[3] x) => (float[3] y) { y = com.acme.Relu(x) }", domains=', "com.acme" : 1')
 text("opset_too_new", "(float[3] x) => (float[3] y) { y = Relu(x) }", opset=99)
+text("conv_transpose_strides_beyond_packing", """(float[1,2,4,4] x, float[2,2,9,9] w) => (float[] y)
+    { y = ConvTranspose<strides=[9,9]>(x, w) }""")
+text("square_root_of_integers", "(int32[3] x) => (int32[] y) { y = Sqrt(x) }")
 text("if_depends_on_data", """(float[3] x, bool c) => (float[3] y)
     { y = If(c) <then_branch = a () => (float[3] t) { t = Neg(x) }, else_branch = b () => (float[3] e) { e = Abs(x) }> }""")
 text("loop_depends_on_data", """(float[3] x, int64 n) => (float[3] y) <bool go = {1}>
