@@ -2,7 +2,7 @@
 
 use crate::array::Array;
 use anyhow::{Context, Result, anyhow, bail};
-use kiln_codegen::{Compiled, PortInfo, WeightSource, snake_case};
+use kiln_codegen::{Compiled, PortInfo, WeightSource};
 use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
@@ -113,7 +113,7 @@ fn main() {{
             true => {
                 let rank = port.shape.len();
                 writeln!(text, "        let shape{i} = sizes::<{rank}>(format!(\"in{{set}}_{i}.shape\"));")?;
-                format!("model::{}::View::new(&in{i}, shape{i}).unwrap()", snake_case(&ty))
+                format!("model::{}::View::new(&in{i}, shape{i}).unwrap()", compiled.module_name())
             }
             false => format!("in{i}[..].try_into().unwrap()"),
         });

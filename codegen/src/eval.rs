@@ -12,7 +12,7 @@ pub fn eval(graph: &Graph, inputs: &BTreeMap<String, Tensor>) -> Result<BTreeMap
         let tensor = inputs.get(name).ok_or_else(|| format!("input {name:?} is missing"))?;
         values[id.0 as usize] = Some(tensor.clone());
     }
-    let sizes = bind(graph, &values)?;
+    let mut sizes = bind(graph, &values)?;
     for (i, value) in graph.values().iter().enumerate() {
         if let Def::Const(tensor) = &value.def {
             values[i] = Some(tensor.clone());
@@ -29,6 +29,14 @@ pub fn eval(graph: &Graph, inputs: &BTreeMap<String, Tensor>) -> Result<BTreeMap
         };
         let operands = node.inputs.iter().map(operand).collect::<Result<Vec<&Tensor>, _>>()?;
         let results = op.eval(&operands).map_err(fail)?;
+        if let Some(count) = op.count() {
+            let wanted = Dim::symbol(count);
+            let shapes = node.outputs.iter().map(|&id| &graph.ty(id).shape).zip(&results);
+            let mut found = shapes.flat_map(|(dims, result)| dims.iter().zip(result.shape()));
+            if let Some((_, &size)) = found.find(|(dim, _)| **dim == wanted) {
+                sizes.insert(count.to_string(), size as i64);
+            }
+        }
         for (id, result) in node.outputs.iter().zip(results) {
             values[id.0 as usize] = Some(result);
         }

@@ -91,6 +91,11 @@ impl Compiled {
         type_name(&self.plan.name)
     }
 
+    /// Name of the generated module.
+    pub fn module_name(&self) -> String {
+        snake_case(&self.plan.name)
+    }
+
     /// Names of the outputs' fields in the generated struct of outputs.
     pub fn output_fields(&self) -> Vec<String> {
         emit::output_fields(&self.plan)

@@ -15,6 +15,8 @@ pub struct Plan {
     pub outputs: Vec<Port>,
     /// Names of the sizes the caller chooses, in order.
     pub symbols: Vec<String>,
+    /// Names of the sizes that steps find out, in order, each with its greatest value.
+    pub counts: Vec<(String, Dim)>,
     /// Upper bounds of those that have one.
     pub bounds: Bounds,
     /// Sizes that `run` must find equal before it starts.
@@ -96,6 +98,8 @@ pub struct Step {
     pub fields: Vec<(&'static str, Arg)>,
     /// Multiplications with addition it does.
     pub macs: Dim,
+    /// The size that the call gives back, by its symbol.
+    pub count: Option<String>,
 }
 
 /// The value of a task's field.
@@ -206,9 +210,21 @@ impl Plan {
         self.steps.iter().map(|step| step.module).collect()
     }
 
+    /// Whether a size is found out by a step.
+    pub fn is_counted(&self, dim: &Dim) -> bool {
+        let mut names = BTreeSet::new();
+        dim.symbols(&mut names);
+        self.counts.iter().any(|(name, _)| names.contains(name))
+    }
+
+    /// Every name that sizes are written in: the caller's, then those that steps find out.
+    pub fn all_symbols(&self) -> Vec<String> {
+        self.symbols.iter().chain(self.counts.iter().map(|(name, _)| name)).cloned().collect()
+    }
+
     /// Whether any size is chosen at run time.
     pub fn is_dynamic(&self) -> bool {
-        !self.symbols.is_empty()
+        !self.symbols.is_empty() || !self.counts.is_empty()
     }
 }
 

@@ -107,6 +107,9 @@ impl Report {
                 None => _ = writeln!(text, "  size    {symbol}, free"),
             }
         }
+        for (count, bound) in &plan.counts {
+            let _ = writeln!(text, "  size    {count}, from data, at most {}", readable(bound, ""));
+        }
         let ops: Vec<String> =
             about.ops.iter().map(|(op, n)| if *n > 1 { format!("{op} x{n}") } else { op.clone() }).collect();
         let _ = writeln!(text, "  ops     {}", ops.join(", "));

@@ -23,6 +23,14 @@ pub fn schedule(graph: &Graph) -> Result<Plan, (String, &'static str, String)> {
         }
         scheduler.in_place = None;
     }
+    for node in graph.nodes() {
+        let types = |ids: &[ValueId]| ids.iter().map(|&id| graph.ty(id)).collect::<Vec<_>>();
+        let pairs = node.op.equalities(&types(&node.inputs), &types(&node.outputs));
+        if let Some((a, b)) = pairs.iter().find(|(a, b)| graph.is_counted(a) || graph.is_counted(b)) {
+            let message = format!("sizes {a} and {b}, of which one depends on data, would have to be equal");
+            return Err((node.name.clone(), node.op.name(), message));
+        }
+    }
     Ok(scheduler.finish())
 }
 
@@ -81,6 +89,7 @@ impl<'g> Scheduler<'g> {
     }
 
     fn add_buffer(&mut self, bytes: Dim) -> BufferId {
+        let bytes = self.graph.at_most(&bytes);
         self.buffers.push(Buffer { bytes, offset: Dim::from(0), live: (usize::MAX, 0) });
         self.needed.push(0);
         BufferId(self.buffers.len() - 1)
@@ -183,6 +192,7 @@ impl<'g> Scheduler<'g> {
             inputs,
             outputs,
             symbols: graph.symbols(),
+            counts: graph.counts.iter().map(|(name, bound)| (name.clone(), graph.at_most(bound))).collect(),
             bounds: graph.bounds.clone(),
             equalities: equalities.into_iter().collect(),
             steps: self.steps,
@@ -230,6 +240,12 @@ impl<'g> Lower<'_, 'g> {
     pub fn output(&mut self, i: usize) -> Operand {
         let id = self.node().outputs[i];
         self.scheduler.operand(id)
+    }
+
+    /// Where result `i` goes, as large as it may get: its size is found out by this very node.
+    pub fn output_at_most(&mut self, i: usize) -> Operand {
+        let operand = self.output(i);
+        Operand { len: self.scheduler.graph.at_most(&operand.len), ..operand }
     }
 
     /// Whether anything reads result `i`.
@@ -312,7 +328,16 @@ impl<'g> Lower<'_, 'g> {
             true => node.op.macs(&types(&node.inputs), &types(&node.outputs)),
             false => Dim::from(0),
         };
-        let step = Step { node: node.name.clone(), op: node.op.name(), module, task, fields, macs };
+        let step = Step { node: node.name.clone(), op: node.op.name(), module, task, fields, macs, count: None };
         self.scheduler.steps.push(step);
+    }
+
+    /// Adds a kernel call that gives back the size which the node finds out.
+    pub fn call_counting(&mut self, module: &'static str, task: &'static str, fields: Vec<(&'static str, Arg)>) {
+        self.call(module, task, fields);
+        let count = self.node().op.count().map(str::to_string);
+        if let Some(step) = self.scheduler.steps.last_mut() {
+            step.count = count;
+        }
     }
 }

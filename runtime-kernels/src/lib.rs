@@ -45,6 +45,7 @@ pub mod math_trig;
 pub mod matmul_any;
 pub mod matmul_f32;
 pub mod narrow;
+pub mod non_max_suppression;
 pub mod non_zero;
 pub mod normalize;
 pub mod number;
@@ -85,5 +86,6 @@ pub mod trees;
 pub mod tri;
 #[cfg(test)]
 mod ulp;
+pub mod unique;
 pub mod view;
 mod window;

@@ -33,6 +33,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("matmul_any", include_str!("matmul_any.rs")),
     ("matmul_f32", include_str!("matmul_f32.rs")),
     ("narrow", include_str!("narrow.rs")),
+    ("non_max_suppression", include_str!("non_max_suppression.rs")),
     ("non_zero", include_str!("non_zero.rs")),
     ("normalize", include_str!("normalize.rs")),
     ("number", include_str!("number.rs")),
@@ -65,6 +66,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("topk", include_str!("topk.rs")),
     ("trees", include_str!("trees.rs")),
     ("tri", include_str!("tri.rs")),
+    ("unique", include_str!("unique.rs")),
     ("view", include_str!("view.rs")),
     ("window", include_str!("window.rs")),
 ];

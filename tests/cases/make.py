@@ -894,6 +894,42 @@ case("sizes_of_two_names", """(float[n,3] x, float[m,3] z, float[k,m] t) => (flo
     { y = Add(x, z)
       product = MatMul(t, x) }""", sizes=({"n": 4, "m": 4, "k": 2}, {"n": 1, "m": 1, "k": 5}))
 
+# Sizes that depend on data ------------------------------------------------------------------------------------------------------
+
+case("counted_non_zero", """(float[3,4] x, bool[2,3] flags) => (int64[] places, float[] picked, float[] sum, int64[] set, int64[] how_many)
+    { r = Relu(x)
+      places = NonZero(r)
+      rows = Transpose<perm=[1,0]>(places)
+      values = GatherND(x, rows)
+      picked = Exp(values)
+      sum = ReduceSum<keepdims=0>(picked)
+      set = NonZero(flags)
+      how_many = Shape(set) }""")
+case("counted_free", """(float[n,3] x) => (int64[] places, float[] doubled) <float[3] w>
+    { y = Mul(x, w)
+      r = Relu(y)
+      places = NonZero(r)
+      f = Cast<to=1>(places)
+      doubled = Add(f, f) }""", sizes=({"n": 4}, {"n": 1}))
+case("counted_compress", """(float[3,5] x, bool[3] rows, bool[4] columns, bool[15] all) => (float[] a, float[] b, float[] c)
+    { a = Compress<axis=0>(x, rows)
+      b = Compress<axis=-1>(x, columns)
+      c = Compress(x, all) }""")
+case("counted_unique", """(int64[3,4] x, float[7] v) => (int64[] y, int64[] first, int64[] inverse, int64[] counts, float[] plain, int64[] f2, int64[] i2, int64[] c2,
+     int64[] columns, int64[] f3, int64[] i3, int64[] c3)
+    { y, first, inverse, counts = Unique<sorted=0>(x)
+      plain, f2, i2, c2 = Unique(v)
+      columns, f3, i3, c3 = Unique<axis=1>(x) }""", feed=lambda rng, _: {"v": np.array([2, 1, 1, 3, 4, 3, -1], np.float32)})
+case("counted_boxes", """(float[1,6,4] boxes, float[1,2,6] scores, float[2,5,4] wide, float[2,3,5] sure) => (int64[] kept, int64[] all, float[] best)
+    <int64[1] most = {3}, float[1] overlap = {0.5}, float[1] least = {0.1}, int64[1] many = {100}, int64[1] second = {2}>
+    { kept = NonMaxSuppression(boxes, scores, most, overlap, least)
+      all = NonMaxSuppression<center_point_box=1>(wide, sure, many, overlap)
+      at = Gather<axis=1>(kept, second)
+      flat = Squeeze(boxes, zero)
+      best = GatherND(flat, at) }""".replace("second = {2}>", "second = {2}, int64[1] zero = {0}>"),
+     feed=lambda rng, _: {"boxes": np.array([[[0, 0, 1, 1], [0, 0.1, 1, 1.1], [0, -0.1, 1, 0.9], [0, 10, 1, 11], [0, 10.1, 1, 11.1], [0, 100, 1, 101]]], np.float32),
+                          "scores": rng.uniform(0, 1, (1, 2, 6)).astype(np.float32), "wide": rng.uniform(0, 2, (2, 5, 4)).astype(np.float32)})
+
 # The interface ---------------------------------------------------------------------------------------------------------------
 
 case("output_is_input", """(float[2,3] x, float[3] b) => (float[2,3] x, float[] y) { y = Add(x, b) }""")

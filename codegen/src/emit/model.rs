@@ -241,12 +241,13 @@ fn run(plan: &Plan, names: &Names, options: &Options, fixed: bool, sizes: &Sizes
         }
     };
     let value = if dynamic { quote!(Ok(#value)) } else { value };
+    let found = (!plan.counts.is_empty()).then(|| quote!(let sizes = &));
     let run = if plan.steps.is_empty() {
         quote!()
     } else {
         quote! {
             let io = Io { #(#io_fields,)* #io_sizes weights: kernels::arena::Weights(&WEIGHTS.0) };
-            Isa::best().run(Run { arena: #arena, io });
+            #found Isa::best().run(Run { arena: #arena, io });
         }
     };
     quote! {
@@ -267,6 +268,7 @@ fn run(plan: &Plan, names: &Names, options: &Options, fixed: bool, sizes: &Sizes
 fn bind(plan: &Plan, names: &Names) -> TokenStream {
     let mut statements = Vec::new();
     let mut known: Vec<&str> = Vec::new();
+    let all = plan.all_symbols();
     let mut checks = Vec::new();
     for (port, name) in plan.inputs.iter().zip(&names.inputs) {
         for (axis, dim) in port.shape.iter().enumerate() {
@@ -276,7 +278,7 @@ fn bind(plan: &Plan, names: &Names) -> TokenStream {
                 && !known.contains(&symbol.as_str())
             {
                 known.push(symbol);
-                let variable = symbol_ident(&plan.symbols, symbol);
+                let variable = symbol_ident(&all, symbol);
                 let bound =
                     Literal::i64_unsuffixed(plan.bounds.get(symbol).map_or(MAX_SIZE, |&bound| bound.min(MAX_SIZE)));
                 let input = &port.name;
@@ -288,14 +290,20 @@ fn bind(plan: &Plan, names: &Names) -> TokenStream {
             }
         }
     }
-    let symbols: Vec<_> = plan.symbols.iter().map(|symbol| symbol_ident(&plan.symbols, symbol)).collect();
+    let symbols = plan.symbols.iter().map(|symbol| {
+        let symbol = symbol_ident(&all, symbol);
+        quote!(#symbol)
+    });
+    // What steps find out is nothing before they have.
+    let symbols: Vec<_> = symbols.chain(plan.counts.iter().map(|_| quote!(0))).collect();
     let sizes = Sizes::new(plan);
     let checks = checks.iter().map(|(port, name, axis, dim)| {
         let (input, axis, want) = (&port.name, Literal::usize_unsuffixed(*axis), sizes.signed(dim));
         quote!(kernels::view::expect(#input, #axis, #name.shape[#axis], #want)?;)
     });
     let outputs = plan.outputs.iter().flat_map(|port| {
-        port.shape.iter().enumerate().filter(|(_, dim)| dim.as_const().is_none()).map(|(axis, dim)| {
+        let sizes_known = |dim: &crate::ir::Dim| dim.as_const().is_none() && !plan.is_counted(dim);
+        port.shape.iter().enumerate().filter(move |(_, dim)| sizes_known(dim)).map(|(axis, dim)| {
             let (output, axis, size) = (&port.name, Literal::usize_unsuffixed(axis), sizes.signed(dim));
             quote!(kernels::view::natural(#output, #axis, #size)?;)
         })

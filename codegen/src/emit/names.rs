@@ -19,7 +19,8 @@ pub struct Names {
 impl Names {
     /// Identifiers for `plan`, unique where they share a scope.
     pub fn new(plan: &Plan) -> Names {
-        let symbols = plan.symbols.iter().map(|symbol| super::sizes::symbol_ident(&plan.symbols, symbol).to_string());
+        let all = plan.all_symbols();
+        let symbols = all.iter().map(|symbol| super::sizes::symbol_ident(&all, symbol).to_string());
         // Variables of `run`, and fields beside inputs and outputs.
         let taken: BTreeSet<String> = ["s", "arena", "io", "sizes", "weights", "blocks", "marker"]
             .into_iter()

@@ -98,24 +98,46 @@ impl Sizes {
         if !plan.is_dynamic() {
             return quote!();
         }
-        let symbols: Vec<_> = plan.symbols.iter().map(|symbol| symbol_ident(&plan.symbols, symbol)).collect();
+        let names = plan.all_symbols();
+        let symbols: Vec<_> = names.iter().map(|symbol| symbol_ident(&names, symbol)).collect();
         let mut order: Vec<(&Dim, usize)> = self.numbers.iter().map(|(dim, &n)| (dim, n)).collect();
         order.sort_by_key(|&(_, n)| n);
         let fields: Vec<_> = order.iter().map(|(_, n)| format_ident!("d{n}")).collect();
         let docs = order.iter().map(|(dim, _)| format!(" {dim}"));
-        let values = order.iter().map(|(dim, _)| expression(dim, &plan.symbols));
+        let values = order.iter().map(|(dim, _)| expression(dim, &names));
+        // Once a step has found a size out, all that depends on it is computed anew.
+        let counted: Vec<_> = plan.counts.iter().map(|(name, _)| symbol_ident(&names, name)).collect();
+        let setters: Vec<_> = counted.iter().map(|name| format_ident!("with_{name}")).collect();
+        let (kept, own) = match plan.counts.is_empty() {
+            true => (quote!(), quote!()),
+            false => (quote!(#(#symbols: i64,)*), quote!(#(#symbols,)*)),
+        };
+        let calls = counted.iter().map(|count| {
+            let arguments = symbols.iter().map(|symbol| match symbol == count {
+                true => quote!(count as i64),
+                false => quote!(self.#symbol),
+            });
+            quote!(Sizes::of(#(#arguments),*))
+        });
         quote! {
             /// Sizes of one run.
             #[derive(Clone, Copy)]
             struct Sizes {
+                #kept
                 #(#[doc = #docs] #fields: i64,)*
             }
 
             impl Sizes {
                 #[allow(unused_variables)]
                 fn of(#(#symbols: i64),*) -> Sizes {
-                    Sizes { #(#fields: #values,)* }
+                    Sizes { #own #(#fields: #values,)* }
                 }
+
+                #(
+                    fn #setters(self, count: usize) -> Sizes {
+                        #calls
+                    }
+                )*
             }
         }
     }

@@ -17,7 +17,18 @@ pub fn steps(plan: &Plan, names: &Names, sizes: &Sizes) -> TokenStream {
     });
     let sizes_field = plan.is_dynamic().then(|| quote!(sizes: Sizes,));
     let functions = plan.steps.iter().zip(&names.steps).map(|(step, name)| function(plan, step, name, names, sizes));
-    let calls = names.steps.iter().map(|name| quote!(#name(s, &mut self.arena, &self.io);));
+    let all = plan.all_symbols();
+    let calls = plan.steps.iter().zip(&names.steps).map(|(step, name)| match &step.count {
+        None => quote!(#name(s, &mut self.arena, &self.io);),
+        Some(count) => {
+            let found = format_ident!("with_{}", super::sizes::symbol_ident(&all, count));
+            quote!(self.io.sizes = self.io.sizes.#found(#name(s, &mut self.arena, &self.io));)
+        }
+    });
+    let (out, last) = match plan.counts.is_empty() {
+        true => (quote!(()), quote!()),
+        false => (quote!(Sizes), quote!(self.io.sizes)),
+    };
     quote! {
         /// What the steps read beside arena and weights.
         #[derive(Clone, Copy)]
@@ -34,11 +45,12 @@ pub fn steps(plan: &Plan, names: &Names, sizes: &Sizes) -> TokenStream {
         }
 
         impl kernels::simd::Task for Run<'_> {
-            type Out = ();
+            type Out = #out;
             #[inline(always)]
             #[allow(unused_mut, unused_variables)]
-            fn run<S: kernels::simd::Simd>(mut self, s: S) {
+            fn run<S: kernels::simd::Simd>(mut self, s: S) -> #out {
                 #(#calls)*
+                #last
             }
         }
 
@@ -62,13 +74,17 @@ fn function(plan: &Plan, step: &Step, name: &proc_macro2::Ident, names: &Names, 
     let (module, task) = (format_ident!("{}", step.module), format_ident!("{}", step.task));
     let sizes = plan.is_dynamic().then(|| quote!(let sizes = &io.sizes;));
     let doc = format!(" {} {:?}", step.op, step.node);
+    let (out, end) = match step.count {
+        Some(_) => (quote!(-> usize), quote!()),
+        None => (quote!(), quote!(;)),
+    };
     quote! {
         #[doc = #doc]
         #[allow(unused_variables)]
-        fn #name<S: kernels::simd::Simd>(s: S, arena: &mut kernels::arena::Arena<'_>, io: &Io<'_>) {
+        fn #name<S: kernels::simd::Simd>(s: S, arena: &mut kernels::arena::Arena<'_>, io: &Io<'_>) #out {
             #sizes
             let [#(#parts),*] = arena.parts([#(#spans),*]);
-            s.enter(kernels::#module::#task { #(#values),* });
+            s.enter(kernels::#module::#task { #(#values),* }) #end
         }
     }
 }

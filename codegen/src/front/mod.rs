@@ -37,6 +37,7 @@ mod recurrent;
 mod reduce;
 mod resize;
 mod sample;
+mod select;
 mod signal;
 mod training;
 mod trees;

@@ -3,7 +3,6 @@
 use super::cx::{Cx, Results, one};
 use crate::ir::{DType, Dim, Tensor, ValueId, indices};
 use crate::ops::expand::Expand;
-use crate::ops::gather::Gather;
 use crate::ops::map::{Binary, Map};
 use crate::ops::pad::{Pad, PadMode};
 use crate::ops::range::Range;
@@ -42,33 +41,6 @@ pub fn center_crop_pad(cx: &mut Cx) -> Results {
         result = cx.add(Pad { before, after, mode: PadMode::Constant(0.0) }, &[result])?;
     }
     one(result)
-}
-
-/// Compress, by a condition that is known.
-pub fn compress(cx: &mut Cx) -> Results {
-    let x = cx.input(0)?;
-    let condition = cx.constant(1, "the condition")?.to_i64s();
-    let picks: Vec<i64> = condition.iter().enumerate().filter(|(_, c)| **c != 0).map(|(i, _)| i as i64).collect();
-    let picks = cx.value(Tensor::ints(&picks));
-    let (x, axis) = match cx.has("axis") {
-        true => (x, cx.axis(cx.int("axis", 0), cx.rank(x))?),
-        false => {
-            let all = cx.ty(x).len();
-            (cx.reshape(x, vec![all])?, 0)
-        }
-    };
-    one(cx.add(Gather { axis }, &[x, picks])?)
-}
-
-/// NonZero of a constant.
-pub fn non_zero(cx: &mut Cx) -> Results {
-    let x = cx.constant(0, "the operand, which decides how large the result is,")?;
-    let places: Vec<Vec<usize>> =
-        indices(x.shape()).zip(x.to_f64s()).filter(|(_, value)| *value != 0.0).map(|(index, _)| index).collect();
-    let rank = x.shape().len();
-    let rows: Vec<i64> = (0..rank).flat_map(|axis| places.iter().map(move |index| index[axis] as i64)).collect();
-    let id = cx.value(Tensor::from_i64s(DType::I64, vec![rank, places.len()], &rows));
-    one(id)
 }
 
 fn zeros(cx: &mut Cx, dtype: DType, shape: Vec<Dim>) -> Result<ValueId, String> {

@@ -3,7 +3,8 @@
 use super::cx::{Cx, Results};
 use super::{
     array, attention, classic, contrib, control, conv, deform, einsum, elementwise, gather, loss, matmul, ngrams, norm,
-    place, pool, quantize, quantize_contrib, random, recurrent, reduce, resize, sample, signal, training, trees,
+    place, pool, quantize, quantize_contrib, random, recurrent, reduce, resize, sample, select, signal, training,
+    trees,
 };
 
 /// Imports one node: its results, or why not.
@@ -112,8 +113,10 @@ fn onnx(op: &str) -> Option<Import> {
         "RotaryEmbedding" => attention::rotary,
         "Det" => matmul::det,
         "CenterCropPad" => place::center_crop_pad,
-        "Compress" => place::compress,
-        "NonZero" => place::non_zero,
+        "Compress" => select::compress,
+        "NonZero" => select::non_zero,
+        "NonMaxSuppression" => select::non_max_suppression,
+        "Unique" => select::unique,
         "MaxUnpool" => place::max_unpool,
         "Col2Im" => place::col2im,
         "TensorScatter" => place::tensor_scatter,

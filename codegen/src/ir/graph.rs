@@ -1,6 +1,6 @@
 //! Values, nodes and the one way to make them.
 
-use super::{DType, Narrow, Tensor, Type};
+use super::{DType, Dim, Narrow, Tensor, Type};
 use crate::ops::{Op, Rules};
 use std::collections::BTreeMap;
 
@@ -61,6 +61,8 @@ pub struct Graph {
     pub outputs: Vec<(String, ValueId)>,
     /// Upper bounds of symbols.
     pub bounds: Bounds,
+    /// Sizes that a node finds out when it runs, each with its greatest value.
+    pub counts: BTreeMap<String, Dim>,
     /// Inputs and outputs, by name, that hold the bits of a narrow type.
     pub narrow: BTreeMap<String, Narrow>,
     values: Vec<Value>,
@@ -161,6 +163,26 @@ impl Graph {
             .collect::<Vec<_>>();
         self.nodes.push(Node { name: name.to_string(), op, inputs: inputs.to_vec(), outputs: outputs.clone() });
         Ok(outputs)
+    }
+
+    /// A fresh symbol for a size that a node will find out when it runs, `bound` at most.
+    pub fn add_count(&mut self, bound: Dim) -> String {
+        let name = format!("count.{}", self.counts.len());
+        self.counts.insert(name.clone(), bound);
+        name
+    }
+
+    /// `dim` with its greatest value in the place of each size that is found out at run time.
+    pub fn at_most(&self, dim: &Dim) -> Dim {
+        let bounded = dim.substitute(&|name| self.counts.get(name).map(|bound| self.at_most(bound)));
+        if bounded == *dim { bounded } else { Dim::max(&bounded, &Dim::from(0)) }
+    }
+
+    /// Whether a size is found out only when the model runs.
+    pub fn is_counted(&self, dim: &Dim) -> bool {
+        let mut names = std::collections::BTreeSet::new();
+        dim.symbols(&mut names);
+        names.iter().any(|name| self.counts.contains_key(name))
     }
 
     /// Adds a node with a single output.

@@ -35,6 +35,11 @@ pub trait Rules {
         Dim::from(0)
     }
 
+    /// The size that the kernel finds out when it runs, by its symbol: the value its call gives.
+    fn count(&self) -> Option<&str> {
+        None
+    }
+
     /// Pairs of sizes that must be equal though their forms differ: `run` checks them.
     fn equalities(&self, inputs: &[&Type], outputs: &[&Type]) -> Vec<(Dim, Dim)> {
         let _ = (inputs, outputs);
@@ -92,6 +97,9 @@ macro_rules! ops {
             fn macs(&self, inputs: &[&Type], outputs: &[&Type]) -> Dim {
                 match self { $(Op::$name(op) => op.macs(inputs, outputs)),* }
             }
+            fn count(&self) -> Option<&str> {
+                match self { $(Op::$name(op) => op.count()),* }
+            }
             fn equalities(&self, inputs: &[&Type], outputs: &[&Type]) -> Vec<(Dim, Dim)> {
                 match self { $(Op::$name(op) => op.equalities(inputs, outputs)),* }
             }
@@ -110,6 +118,7 @@ mod walk;
 mod window;
 
 pub mod arg_reduce;
+pub mod compress;
 pub mod concat;
 pub mod conv;
 pub mod conv_transpose;
@@ -124,6 +133,8 @@ pub mod layer_norm;
 pub mod lstm;
 pub mod map;
 pub mod matmul;
+pub mod non_max_suppression;
+pub mod non_zero;
 pub mod pad;
 pub mod pool;
 pub mod range;
@@ -142,9 +153,11 @@ pub mod top_k;
 pub mod transpose;
 pub mod trees;
 pub mod trilu;
+pub mod unique;
 
 ops! {
     ArgReduce(arg_reduce::ArgReduce),
+    Compress(compress::Compress),
     Concat(concat::Concat),
     Conv(conv::Conv),
     ConvTranspose(conv_transpose::ConvTranspose),
@@ -159,6 +172,8 @@ ops! {
     Lstm(lstm::Lstm),
     Map(map::Map),
     MatMul(matmul::MatMul),
+    NonMaxSuppression(non_max_suppression::NonMaxSuppression),
+    NonZero(non_zero::NonZero),
     Pad(pad::Pad),
     Pool(pool::Pool),
     Range(range::Range),
@@ -177,4 +192,5 @@ ops! {
     Transpose(transpose::Transpose),
     Trees(trees::Trees),
     Trilu(trilu::Trilu),
+    Unique(unique::Unique),
 }

@@ -15,8 +15,9 @@ pub struct Rewriter<'g> {
 impl<'g> Rewriter<'g> {
     /// A new graph with the old one's inputs.
     pub fn new(old: &'g Graph) -> Rewriter<'g> {
-        let mut rewriter =
-            Rewriter { old, new: Graph::new(&old.name, old.bounds.clone()), map: vec![None; old.values().len()] };
+        let mut new = Graph::new(&old.name, old.bounds.clone());
+        new.counts = old.counts.clone();
+        let mut rewriter = Rewriter { old, new, map: vec![None; old.values().len()] };
         rewriter.new.narrow = old.narrow.clone();
         for &id in &old.inputs {
             let value = old.value(id);

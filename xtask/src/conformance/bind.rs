@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 /// Longer inputs are data, not shapes, axes or splits.
 const MAX_BOUND: usize = 64;
 
+/// Cases whose stored outputs are draws, which cannot be compared.
+const DRAWN: [&str; 2] = ["test_bernoulli", "test_training_dropout"];
+
 /// A compiled case, or why it is none.
 pub struct Bound {
     /// What it is in ONNX's terms; empty if the file cannot be read.
@@ -41,6 +44,9 @@ pub fn bind(case: &Case, isa: &str) -> Bound {
     let summary = std::fs::read(&case.model).ok().and_then(|bytes| summary(&bytes).ok()).unwrap_or_else(nothing);
     let mut bound = Vec::new();
     let result = read.and_then(|model| {
+        if DRAWN.iter().any(|name| case.name.starts_with(name)) && !case.name.contains("zero_ratio") {
+            return Err("its stored output is one draw of a random generator, which no other generator repeats".into());
+        }
         let runs = runs(case, &summary)?;
         let first = runs.first().ok_or("it has no stored data")?;
         let compiled = with_pins(case, &model, isa, first, &mut bound)?;

@@ -2,7 +2,7 @@
 
 use super::bind::Ready;
 use anyhow::Result;
-use kiln_codegen::{PortInfo, snake_case};
+use kiln_codegen::PortInfo;
 use std::fmt::Write;
 
 /// `src/main.rs` for cases of these names.
@@ -143,7 +143,10 @@ pub fn module(ready: &Ready) -> Result<String> {
         writeln!(text, "    let x{i} = inputs[{i}].elements::<{dtype}>();")?;
         arguments.push(if signature.dynamic {
             let rank = port.shape.len();
-            format!("{}::View::new(&x{i}, inputs[{i}].sizes::<{rank}>()?).map_err(|e| e.to_string())?", snake_case(&ty))
+            format!(
+                "{}::View::new(&x{i}, inputs[{i}].sizes::<{rank}>()?).map_err(|e| e.to_string())?",
+                ready.compiled.module_name()
+            )
         } else {
             format!("crate::wire::fixed(&x{i})?")
         });
