@@ -71,6 +71,11 @@ fn outcome(entry: Entry, ran: Option<Verdict>) -> Outcome {
         (Err(verdict), _) | (Ok(_), Some(verdict)) => verdict,
         (Ok(_), None) => Verdict::Failed("it was not run".into()),
     };
+    let verdict = match (entry.case.disputed(), verdict) {
+        (Some(why), Verdict::Failed(difference)) => Verdict::Disputed(format!("{difference}; {why}")),
+        (Some(_), Verdict::Passed) => Verdict::Failed("it passes: take it off the list of disputed cases".into()),
+        (_, verdict) => verdict,
+    };
     Outcome { case: entry.case, bound: entry.bound, folded, summary: entry.summary, verdict }
 }
 

@@ -44,6 +44,8 @@ pub enum Verdict {
     Failed(String),
     /// kiln would not compile it, for this reason.
     Refused(String),
+    /// It differs from the case, which is wrong itself for this reason. Not passed, whatever one thinks of the reason.
+    Disputed(String),
 }
 
 /// A case and what became of it.
@@ -84,12 +86,13 @@ pub fn all(args: &Args) -> Result<bool> {
     let count = |is: fn(&Verdict) -> bool| outcomes.iter().filter(|outcome| is(&outcome.verdict)).count();
     let passed = count(|verdict| matches!(verdict, Verdict::Passed));
     let failed = count(|verdict| matches!(verdict, Verdict::Failed(_)));
-    let refused = count(|verdict| matches!(verdict, Verdict::Refused(_)));
+    let refused = count(|verdict| matches!(verdict, Verdict::Refused(_) | Verdict::Disputed(_)));
     for outcome in &outcomes {
         match &outcome.verdict {
             Verdict::Passed if args.verbose => println!("passed   {}", outcome.case.path()),
             Verdict::Passed => {}
             Verdict::Failed(why) => println!("FAILED   {}: {why}", outcome.case.path()),
+            Verdict::Disputed(why) => println!("disputed {}: {why}", outcome.case.path()),
             Verdict::Refused(why) => println!("refused  {}: {}", outcome.case.path(), why.replace('\n', "; ")),
         }
     }

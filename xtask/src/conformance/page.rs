@@ -22,7 +22,7 @@ pub fn page(outcomes: &[Outcome], isa: &str) -> String {
         text,
         "Written by `cargo xtask conformance`; do not edit. Every backend case of the pinned `onnx` wheel is compiled by kiln for {isa},\nthe generated Rust is built and run, and every output is compared with the case's own: floats within ONNX's tolerances (relative 1e-3,\nabsolute 1e-7 unless the case says otherwise), integers and booleans exactly. Of random numbers,\nwhose values ONNX leaves open, types and shapes are compared.\n"
     );
-    let _ = writeln!(text, "| folder | passed | wrong | refused |\n|---|--:|--:|--:|");
+    let _ = writeln!(text, "| folder | passed | wrong | refused or disputed |\n|---|--:|--:|--:|");
     for (folder, row) in &rows(outcomes, |outcome| outcome.case.folder.to_string()) {
         let _ = writeln!(text, "| {folder} | {} | {} | {} |", row.passed, row.wrong, row.refused);
     }
@@ -36,6 +36,7 @@ pub fn page(outcomes: &[Outcome], isa: &str) -> String {
             writeln!(text, "| {operator} | {} | {} | {} | {} |", opsets.join(", "), row.passed, row.wrong, row.refused);
     }
     failures(&mut text, outcomes);
+    disputes(&mut text, outcomes);
     refusals(&mut text, outcomes);
     bindings(&mut text, outcomes);
     text
@@ -52,7 +53,7 @@ fn rows<'a>(
         match outcome.verdict {
             Verdict::Passed => row.passed += 1,
             Verdict::Failed(_) => row.wrong += 1,
-            Verdict::Refused(_) => row.refused += 1,
+            Verdict::Refused(_) | Verdict::Disputed(_) => row.refused += 1,
         }
     }
     rows
@@ -89,6 +90,23 @@ fn failures(text: &mut String, outcomes: &[Outcome]) {
     }
     if none {
         let _ = writeln!(text, "None.");
+    }
+}
+
+/// Cases that are wrong themselves; they stand among the refused ones in the tables.
+fn disputes(text: &mut String, outcomes: &[Outcome]) {
+    let disputed = |outcome: &&Outcome| matches!(outcome.verdict, Verdict::Disputed(_));
+    if !outcomes.iter().any(|outcome| disputed(&outcome)) {
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "\n## Disputed\n\nRun and compared, different, and counted with the refused: the stored output is at fault.\n"
+    );
+    for outcome in outcomes {
+        if let Verdict::Disputed(why) = &outcome.verdict {
+            let _ = writeln!(text, "- {}: {why}", outcome.case.path());
+        }
     }
 }
 

@@ -42,7 +42,35 @@ pub enum Inputs {
     Ramp,
 }
 
+/// Cases whose stored outputs contradict the standard or exact arithmetic, each with how. They run like all others and never
+/// count as passed; one that does pass is a failure, so that this list cannot outlive its reasons.
+const DISPUTED: [(&str, &str); 2] = [
+    (
+        "test_qlinearmatmul_*_int8_*",
+        "the stored output wraps around where the standard's text says that results saturate; onnxruntime saturates as kiln does",
+    ),
+    (
+        "test_dft_inverse*",
+        "the stored output holds 1.9e-7 of another program's rounding where the exact result is 0; ONNX's tolerance there is 1e-7",
+    ),
+];
+
 impl Case {
+    /// Why the stored outputs are no measure, if they are none.
+    pub fn disputed(&self) -> Option<&'static str> {
+        let like = |pattern: &str| {
+            let mut rest = self.name.as_str();
+            pattern.split('*').enumerate().all(|(i, part)| match rest.find(part) {
+                Some(at) if i > 0 || at == 0 => {
+                    rest = &rest[at + part.len()..];
+                    true
+                }
+                _ => false,
+            })
+        };
+        DISPUTED.iter().find(|(pattern, _)| like(pattern)).map(|(_, why)| *why)
+    }
+
     /// The case's folder and name.
     pub fn path(&self) -> String {
         format!("{}/{}", self.folder, self.name)
