@@ -44,7 +44,8 @@ pub enum Inputs {
 
 /// Cases whose stored outputs contradict the standard or exact arithmetic, each with how. They run like all others and never
 /// count as passed; one that does pass is a failure, so that this list cannot outlive its reasons.
-const DISPUTED: [(&str, &str); 2] = [
+const DISPUTED: [(&str, &str); 3] = [
+    ("test_adam_multiple", "the stored outputs were computed with an epsilon of 0.01 that the node does not have"),
     (
         "test_qlinearmatmul_*_int8_*",
         "the stored output wraps around where the standard's text says that results saturate; onnxruntime saturates as kiln does",
