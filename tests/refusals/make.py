@@ -29,10 +29,10 @@ def text(name, graph, opset=21, functions="", domains="", edit=None):
 
 
 # What kiln does not do.
-text("operator_unsupported", """(float[3,3] x, float[1,1,4,4] im, float[1,2,2,2] grid) => (float[] d, float[] s, int64[] n)
-    { d = Det(x)
-      s = GridSample(im, grid)
-      n = NonZero(x) }""")
+text("operator_unsupported", """(uint8[30] file) => (uint8[] y, float[] z)
+    { y = ImageDecoder(file)
+      s = StringNormalizer(file)
+      z = Cast<to=1>(y) }""")
 text("operator_unknown", "(float[3] x) => (float[3] y) { y = Frobnicate(x) }")
 text("operator_of_unknown_domain", "(float[3] x) => (float[3] y) { y = com.acme.Relu(x) }", domains=', "com.acme" : 1')
 text("opset_too_new", "(float[3] x) => (float[3] y) { y = Relu(x) }", opset=99)

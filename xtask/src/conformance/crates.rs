@@ -52,7 +52,7 @@ pub fn outcomes(cases: Vec<(Case, Bound)>, part: bool) -> Result<Vec<Outcome>> {
     let verdicts = parallel(&entries, |entry| {
         let verdict = entry.ready.as_ref().ok().map(|ready| {
             let program = crate_of.get(&entry.case.ident()).cloned().unwrap_or_default();
-            run::verdict(&root, &program, &entry.case, &entry.summary, ready)
+            run::verdict(&root, &program, &entry.case, ready)
         });
         progress.step();
         verdict

@@ -20,7 +20,7 @@ pub fn page(outcomes: &[Outcome], isa: &str) -> String {
     let _ = writeln!(text, "# Conformance\n");
     let _ = writeln!(
         text,
-        "Written by `cargo xtask conformance`; do not edit. Every backend case of the pinned `onnx` wheel is compiled by kiln for {isa},\nthe generated Rust is built and run, and every output is compared with the case's own: floats within ONNX's tolerances (relative 1e-3,\nabsolute 1e-7 unless the case says otherwise), integers and booleans exactly. Of random numbers,\nwhose values ONNX leaves open, types and shapes are compared.\n"
+        "Written by `cargo xtask conformance`; do not edit. Every backend case of the pinned `onnx` wheel is compiled by kiln for {isa},\nthe generated Rust is built and run, and every output is compared with the case's own: floats within ONNX's tolerances (relative 1e-3,\nabsolute 1e-7 unless the case says otherwise), integers and booleans exactly.\n"
     );
     let _ = writeln!(text, "| folder | passed | wrong | refused or disputed |\n|---|--:|--:|--:|");
     for (folder, row) in &rows(outcomes, |outcome| outcome.case.folder.to_string()) {

@@ -4,7 +4,6 @@ use super::bind::{Ready, Run};
 use super::suite::Case;
 use super::{Verdict, compare, values};
 use anyhow::{Context, Result, anyhow, bail};
-use kiln_codegen::Summary;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -14,10 +13,9 @@ use std::time::{Duration, Instant};
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// Runs a case on all its stored inputs and compares.
-pub fn verdict(root: &Path, program: &Path, case: &Case, summary: &Summary, ready: &Ready) -> Verdict {
-    let known = compare::has_known_values(summary);
+pub fn verdict(root: &Path, program: &Path, case: &Case, ready: &Ready) -> Verdict {
     for (i, run) in ready.runs.iter().enumerate() {
-        match one_run(root, program, case, known, ready, run) {
+        match one_run(root, program, case, ready, run) {
             Ok(None) => {}
             Ok(Some(wrong)) if ready.runs.len() > 1 => return Verdict::Failed(format!("set {i}: {wrong}")),
             Ok(Some(wrong)) => return Verdict::Failed(wrong),
@@ -27,8 +25,8 @@ pub fn verdict(root: &Path, program: &Path, case: &Case, summary: &Summary, read
     Verdict::Passed
 }
 
-/// What is wrong with one run, if anything; of values that are not `known`, only their types and shapes are compared.
-fn one_run(root: &Path, program: &Path, case: &Case, known: bool, ready: &Ready, run: &Run) -> Result<Option<String>> {
+/// What is wrong with one run, if anything.
+fn one_run(root: &Path, program: &Path, case: &Case, ready: &Ready, run: &Run) -> Result<Option<String>> {
     let signature = ready.compiled.signature();
     let inputs = signature.inputs.iter().map(|port| {
         let value =
@@ -52,10 +50,7 @@ fn one_run(root: &Path, program: &Path, case: &Case, known: bool, ready: &Ready,
         bail!("it has {} outputs and should have {}", outputs.len(), run.outputs.len());
     }
     let mut pairs = outputs.iter().zip(&run.outputs);
-    Ok(pairs.find_map(|(got, (name, want))| match known {
-        true => compare::difference(name, got, want, case.rtol, case.atol),
-        false => compare::other_form(name, got, want),
-    }))
+    Ok(pairs.find_map(|(got, (name, want))| compare::difference(name, got, want, case.rtol, case.atol)))
 }
 
 fn execute(program: &Path, case: &str, given: &Path, got: &Path) -> Result<()> {
