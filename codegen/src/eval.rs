@@ -1,6 +1,6 @@
 //! Runs a graph by each op's reference meaning: the oracle that generated code is judged by. It never calls a kernel.
 
-use crate::ir::{Atom, Def, Dim, Graph, Tensor};
+use crate::ir::{Atom, Def, Dim, Graph, Tensor, ValueId};
 use crate::ops::Rules;
 use std::collections::BTreeMap;
 
@@ -12,6 +12,29 @@ pub fn eval(graph: &Graph, inputs: &BTreeMap<String, Tensor>) -> Result<BTreeMap
         let tensor = inputs.get(name).ok_or_else(|| format!("input {name:?} is missing"))?;
         values[id.0 as usize] = Some(tensor.clone());
     }
+    let values = run(graph, values)?;
+    let output = |(name, id): &(String, ValueId)| {
+        let value = values[id.0 as usize].clone().ok_or_else(|| format!("output {name:?} is never written"))?;
+        Ok((name.clone(), value))
+    };
+    graph.outputs.iter().map(output).collect()
+}
+
+/// The outputs in order of a graph inside another, for inputs in order.
+pub fn eval_inner(graph: &Graph, inputs: &[&Tensor]) -> Result<Vec<Tensor>, String> {
+    let mut values: Vec<Option<Tensor>> = vec![None; graph.values().len()];
+    for (id, &tensor) in graph.inputs.iter().zip(inputs) {
+        values[id.0 as usize] = Some(tensor.clone());
+    }
+    let values = run(graph, values)?;
+    let output = |(name, id): &(String, ValueId)| {
+        values[id.0 as usize].clone().ok_or_else(|| format!("output {name:?} is never written"))
+    };
+    graph.outputs.iter().map(output).collect()
+}
+
+/// Every value, given the inputs'.
+fn run(graph: &Graph, mut values: Vec<Option<Tensor>>) -> Result<Vec<Option<Tensor>>, String> {
     let mut sizes = bind(graph, &values)?;
     for (i, value) in graph.values().iter().enumerate() {
         if let Def::Const(tensor) = &value.def {
@@ -41,11 +64,7 @@ pub fn eval(graph: &Graph, inputs: &BTreeMap<String, Tensor>) -> Result<BTreeMap
             values[id.0 as usize] = Some(result);
         }
     }
-    let output = |(name, id): &(String, crate::ir::ValueId)| {
-        let value = values[id.0 as usize].clone().ok_or_else(|| format!("output {name:?} is never written"))?;
-        Ok((name.clone(), value))
-    };
-    graph.outputs.iter().map(output).collect()
+    Ok(values)
 }
 
 /// The value each symbol has for these inputs, which must all agree.

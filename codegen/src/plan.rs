@@ -21,8 +21,10 @@ pub struct Plan {
     pub bounds: Bounds,
     /// Sizes that `run` must find equal before it starts.
     pub equalities: Vec<(Dim, Dim)>,
-    /// Calls in the order they run.
+    /// Calls, in the order they stand in.
     pub steps: Vec<Step>,
+    /// The order in which they run.
+    pub flow: Vec<Flow>,
     /// Generated functions that steps name.
     pub funcs: Vec<Func>,
     /// Where buffers lie.
@@ -46,6 +48,71 @@ pub struct Port {
     pub shape: Shape,
     /// Where it lies.
     pub operand: Operand,
+}
+
+/// What runs.
+#[derive(Clone, Debug)]
+pub enum Flow {
+    /// The step of that index.
+    Call(usize),
+    /// An error of the run unless two sizes are equal.
+    Check(Dim, Dim),
+    /// One of two blocks.
+    If {
+        /// One bool.
+        condition: Operand,
+        /// If it holds.
+        then: Vec<Flow>,
+        /// If not.
+        otherwise: Vec<Flow>,
+    },
+    /// A block, again and again.
+    Loop(Box<Loop>),
+}
+
+/// A block that runs again and again.
+#[derive(Clone, Debug)]
+pub struct Loop {
+    /// Where the number of the turn is put, one i64.
+    pub turn: Operand,
+    /// How often at most, one i64, read before the first turn.
+    pub trips: Option<Operand>,
+    /// Whether to begin, one bool.
+    pub condition: Option<Operand>,
+    /// Whether to go on, one bool, read after each turn.
+    pub going: Option<Operand>,
+    /// What runs each turn.
+    pub body: Vec<Flow>,
+    /// The size that the number of turns is, by its symbol.
+    pub count: Option<String>,
+}
+
+impl Flow {
+    /// The sizes that must be equal, of this and all inside.
+    pub fn checks(&self) -> Vec<(&Dim, &Dim)> {
+        match self {
+            Flow::Call(_) => Vec::new(),
+            Flow::Check(a, b) => vec![(a, b)],
+            Flow::If { then, otherwise, .. } => then.iter().chain(otherwise).flat_map(Flow::checks).collect(),
+            Flow::Loop(turns) => turns.body.iter().flat_map(Flow::checks).collect(),
+        }
+    }
+
+    /// The operands that decide what runs, of this and all inside.
+    pub fn controls(&self) -> Vec<&Operand> {
+        match self {
+            Flow::Call(_) | Flow::Check(..) => Vec::new(),
+            Flow::If { condition, then, otherwise } => {
+                let inside = then.iter().chain(otherwise).flat_map(Flow::controls);
+                std::iter::once(condition).chain(inside).collect()
+            }
+            Flow::Loop(turns) => {
+                let Loop { turn, trips, condition, going, body, .. } = &**turns;
+                let own = [Some(turn), trips.as_ref(), condition.as_ref(), going.as_ref()].into_iter().flatten();
+                own.chain(body.iter().flat_map(Flow::controls)).collect()
+            }
+        }
+    }
 }
 
 /// Index of a buffer in [`ArenaPlan::buffers`].
@@ -220,6 +287,11 @@ impl Plan {
     /// Every name that sizes are written in: the caller's, then those that steps find out.
     pub fn all_symbols(&self) -> Vec<String> {
         self.symbols.iter().chain(self.counts.iter().map(|(name, _)| name)).cloned().collect()
+    }
+
+    /// Whether a step may find that sizes do not fit.
+    pub fn may_fail(&self) -> bool {
+        self.flow.iter().any(|part| !part.checks().is_empty())
     }
 
     /// Whether any size is chosen at run time.

@@ -1,38 +1,28 @@
 //! Graph to steps: walks the nodes in order, decides which results take over an operand's memory, and lets each op write its
 //! kernel calls. Buffers get sizes and lifetimes here, addresses in `memory`.
 
+mod blocks;
+
 use crate::ir::{DType, Def, Dim, Graph, Node, Shape, Tensor, Type, ValueId};
 use crate::memory;
-use crate::ops::Rules;
 use crate::ops::map::Map;
-use crate::plan::{Arg, Buffer, BufferId, Func, FuncId, Operand, Place, Plan, Port, Step};
+use crate::ops::{Op, Rules};
+use crate::plan::{Arg, Buffer, BufferId, Flow, Func, FuncId, Operand, Place, Plan, Port, Step};
 use crate::weights::Blob;
 use std::collections::{BTreeSet, HashMap};
 
 /// The plan of `graph`, or the node that no kernel serves, its op, and why.
 pub fn schedule(graph: &Graph) -> Result<Plan, (String, &'static str, String)> {
     let mut scheduler = Scheduler::new(graph);
-    for (at, node) in graph.nodes().iter().enumerate() {
-        let name = if node.name.is_empty() { &graph.value(node.outputs[0]).name } else { &node.name };
-        let fail = |message| (name.clone(), node.op.name(), message);
-        scheduler.place_outputs(at, node);
-        if !node.op.is_view() {
-            scheduler.node = Some(node);
-            scheduler.uncounted = true;
-            node.op.lower(&mut Lower { scheduler: &mut scheduler }).map_err(fail)?;
-        }
-        scheduler.in_place = None;
+    for (i, id) in graph.inputs.iter().enumerate() {
+        scheduler.places[id.0 as usize] = Some(Place::Input(i));
     }
-    for node in graph.nodes() {
-        let types = |ids: &[ValueId]| ids.iter().map(|&id| graph.ty(id)).collect::<Vec<_>>();
-        let pairs = node.op.equalities(&types(&node.inputs), &types(&node.outputs));
-        if let Some((a, b)) = pairs.iter().find(|(a, b)| graph.is_counted(a) || graph.is_counted(b)) {
-            let message = format!("sizes {a} and {b}, of which one depends on data, would have to be equal");
-            return Err((node.name.clone(), node.op.name(), message));
-        }
-    }
+    scheduler.walk()?;
     Ok(scheduler.finish())
 }
+
+/// A node that cannot be scheduled, its op, and why.
+type Failure = (String, &'static str, String);
 
 struct Scheduler<'g> {
     graph: &'g Graph,
@@ -49,6 +39,12 @@ struct Scheduler<'g> {
     funcs: Vec<Func>,
     func_ids: HashMap<Func, FuncId>,
     steps: Vec<Step>,
+    /// Whether the graph stands in a branch or loop.
+    nested: bool,
+    /// Sizes that must be equal before anything runs.
+    equalities: BTreeSet<(Dim, Dim)>,
+    /// What runs of this graph; steps are all graphs'.
+    flow: Vec<Flow>,
     node: Option<&'g Node>,
     /// Whether the node's work still has to be counted.
     uncounted: bool,
@@ -67,10 +63,7 @@ impl<'g> Scheduler<'g> {
             let (from, to) = (node.inputs[0].0 as usize, node.outputs[0].0 as usize);
             last_use[from] = last_use[from].max(last_use[to]);
         }
-        let mut places = vec![None; graph.values().len()];
-        for (i, id) in graph.inputs.iter().enumerate() {
-            places[id.0 as usize] = Some(Place::Input(i));
-        }
+        let places = vec![None; graph.values().len()];
         Scheduler {
             graph,
             last_use,
@@ -82,9 +75,49 @@ impl<'g> Scheduler<'g> {
             funcs: Vec::new(),
             func_ids: HashMap::new(),
             steps: Vec::new(),
+            nested: false,
+            equalities: BTreeSet::new(),
+            flow: Vec::new(),
             node: None,
             uncounted: false,
             in_place: None,
+        }
+    }
+
+    /// Schedules every node.
+    fn walk(&mut self) -> Result<(), Failure> {
+        let graph = self.graph;
+        for (at, node) in graph.nodes().iter().enumerate() {
+            let name = if node.name.is_empty() { &graph.value(node.outputs[0]).name } else { &node.name };
+            let fail = |message| (name.clone(), node.op.name(), message);
+            self.check_sizes(node);
+            self.place_outputs(at, node);
+            match &node.op {
+                Op::Branch(branch) => self.branch(node, branch)?,
+                Op::Repeat(repeat) => self.repeat(node, repeat)?,
+                op if op.is_view() => {}
+                op => {
+                    self.node = Some(node);
+                    self.uncounted = true;
+                    op.lower(&mut Lower { scheduler: self }).map_err(fail)?;
+                }
+            }
+            self.in_place = None;
+        }
+        Ok(())
+    }
+
+    /// Sizes that only a step finds out, or that matter only in a branch, are compared where the node stands; the others before
+    /// anything runs.
+    fn check_sizes(&mut self, node: &Node) {
+        let graph = self.graph;
+        let types = |ids: &[ValueId]| ids.iter().map(|&id| graph.ty(id)).collect::<Vec<_>>();
+        for (a, b) in node.op.equalities(&types(&node.inputs), &types(&node.outputs)) {
+            if self.nested || graph.is_counted(&a) || graph.is_counted(&b) {
+                self.flow.push(Flow::Check(a, b));
+            } else {
+                self.equalities.insert((a, b));
+            }
         }
     }
 
@@ -176,16 +209,19 @@ impl<'g> Scheduler<'g> {
                 }
             }
         }
+        let buffers = &mut self.buffers;
+        blocks::touch_controls(&self.flow, &mut |operand, at| {
+            if let Place::Buffer(buffer) = operand.place {
+                let live = &mut buffers[buffer.0].live;
+                *live = (live.0.min(at), live.1.max(at));
+            }
+        });
         for port in &outputs {
             if let Place::Buffer(buffer) = port.operand.place {
                 self.buffers[buffer.0].live.1 = self.steps.len();
             }
         }
-        let mut equalities = BTreeSet::new();
-        for node in graph.nodes() {
-            let types = |ids: &[ValueId]| ids.iter().map(|&id| graph.ty(id)).collect::<Vec<_>>();
-            equalities.extend(node.op.equalities(&types(&node.inputs), &types(&node.outputs)));
-        }
+        blocks::keep_through_loops(&self.flow, &mut self.buffers);
         let macs = self.steps.iter().fold(Dim::from(0), |sum, step| sum + step.macs.clone());
         Plan {
             name: graph.name.clone(),
@@ -194,8 +230,9 @@ impl<'g> Scheduler<'g> {
             symbols: graph.symbols(),
             counts: graph.counts.iter().map(|(name, bound)| (name.clone(), graph.at_most(bound))).collect(),
             bounds: graph.bounds.clone(),
-            equalities: equalities.into_iter().collect(),
+            equalities: self.equalities.into_iter().collect(),
             steps: self.steps,
+            flow: self.flow,
             funcs: self.funcs,
             arena: memory::place(self.buffers, &graph.bounds),
             blob: self.blob.finish(),
@@ -330,6 +367,7 @@ impl<'g> Lower<'_, 'g> {
         };
         let step = Step { node: node.name.clone(), op: node.op.name(), module, task, fields, macs, count: None };
         self.scheduler.steps.push(step);
+        self.scheduler.flow.push(Flow::Call(self.scheduler.steps.len() - 1));
     }
 
     /// Adds a kernel call that gives back the size which the node finds out.

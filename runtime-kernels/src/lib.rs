@@ -63,6 +63,7 @@ pub mod resize_tables;
 pub mod reverse_sequence;
 pub mod rnn;
 pub mod roi_align;
+pub mod rows;
 pub mod scalar_math;
 pub mod scalar_math_f64;
 pub mod scatter;

@@ -50,6 +50,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("reverse_sequence", include_str!("reverse_sequence.rs")),
     ("rnn", include_str!("rnn.rs")),
     ("roi_align", include_str!("roi_align.rs")),
+    ("rows", include_str!("rows.rs")),
     ("scalar_math", include_str!("scalar_math.rs")),
     ("scalar_math_f64", include_str!("scalar_math_f64.rs")),
     ("scatter", include_str!("scatter.rs")),

@@ -930,6 +930,53 @@ case("counted_boxes", """(float[1,6,4] boxes, float[1,2,6] scores, float[2,5,4] 
      feed=lambda rng, _: {"boxes": np.array([[[0, 0, 1, 1], [0, 0.1, 1, 1.1], [0, -0.1, 1, 0.9], [0, 10, 1, 11], [0, 10.1, 1, 11.1], [0, 100, 1, 101]]], np.float32),
                           "scores": rng.uniform(0, 1, (1, 2, 6)).astype(np.float32), "wide": rng.uniform(0, 2, (2, 5, 4)).astype(np.float32)})
 
+# Control flow at run time --------------------------------------------------------------------------------------------------------
+
+case("if_at_run_time", """(float[2,3] x, bool[1] which, bool[1] other) => (float[] y, float[] z) <float[3] a, float[3] b>
+    { b2 = Sub(x, a)
+      y, inner = If (which) <then_branch = t () => (float[2,3] p, float[2,3] q) { s = Add(x, a)  p = Exp(s)  q = Neg(x) },
+                             else_branch = e () => (float[2,3] p2, float[2,3] q2) { p2 = Mul(x, b)  q2 = Identity(b2) }>
+      y2 = Abs(y)
+      z = If (other) <then_branch = t2 () => (float[2,3] r) {
+                          r = If (which) <then_branch = t3 () => (float[2,3] u) { u = Add(inner, b) }, else_branch = e3 () => (float[2,3] u2) { u2 = Identity(inner) }> },
+                      else_branch = e2 () => (float[2,3] r2) { r2 = Sqrt(y2) }> }""",
+     sizes=({"w": 1, "o": 1}, {"w": 0, "o": 1}, {"w": 1, "o": 0}, {"w": 0, "o": 0}),
+     feed=lambda rng, sizes: {"which": np.array([bool(sizes["w"])]), "other": np.array([bool(sizes["o"])])})
+case("loop_until", """(float[3] x, float[1] limit, int64[1] most) => (float[3] y, float[3] swapped, float[3] tail) <bool yes = {1}, float[3] step>
+    { limits = Squeeze(most)
+      twice = Add(x, x)
+      zero = Sub(x, x)
+      y, swapped, tail = Loop (limits, yes, x, twice, zero) <body = turn (int64 i, bool go, float[3] a, float[3] b, float[3] t) => (bool on, float[3] c, float[3] d, float[3] e)
+        { d = Add(a, step)
+          c = Identity(b)
+          n = Cast<to = 1>(i)
+          e = Add(t, n)
+          s = ReduceSum<keepdims = 0>(d)
+          m = ReduceSum<keepdims = 0>(limit)
+          on = Less(s, m) }> }""",
+     sizes=({"l": 10, "m": 50}, {"l": -100, "m": 50}, {"l": 1000, "m": 7}, {"l": 1000, "m": 0}),
+     feed=lambda rng, sizes: {"x": np.array([0.1, 0.2, 0.3], np.float32), "limit": np.array([sizes["l"]], np.float32), "most": np.array([sizes["m"]], np.int64)})
+case("loop_collects_until", """(float[2] x, float[1] limit) => (float[2] last, float[k,2] all, int64[k] numbers) <int64 most = {9}, bool yes = {1}, float[1] two = {2.0}>
+    { last, all, numbers = Loop (most, yes, x) <body = turn (int64 i, bool go, float[2] a) => (bool on, float[2] b, float[2] c, int64 k)
+        { b = Mul(a, two)
+          c = Identity(a)
+          k = Identity(i)
+          s = ReduceMax<keepdims = 0>(b)
+          m = ReduceSum<keepdims = 0>(limit)
+          on = Less(s, m) }> }""",
+     sizes=({"l": 10}, {"l": 1000000}, {"l": 0}), feed=lambda rng, sizes: {"x": np.array([0.5, 0.25], np.float32), "limit": np.array([sizes["l"]], np.float32)})
+case("loop_of_many_turns", """(float[4] x) => (float[] y, float[] each) <int64[1] most = {200}, float[4] w, float[1] h = {0.5}>
+    { y, each = Loop (most, , x) <body = turn (int64 i, bool go, float[4] a) => (bool on, float[4] b, float[4] c)
+        { s = Mul(a, h)
+          b = Add(s, w)
+          b2 = Abs(b)
+          c = Sqrt(b2)
+          on = Identity(go) }> }""")
+case("scan_of_many_turns", """(float[2] start, float[n,2] xs, float[2,n] ys) => (float[] last, float[] sums, float[] products) <float[2] w>
+    { last, sums, products = Scan<num_scan_inputs = 2, scan_input_axes = [0, 1], scan_input_directions = [0, 1], body = turn (float[2] s, float[2] x, float[2] y)
+        => (float[2] t, float[2] u, float[2] v) { h = Mul(s, w)  t = Add(h, x)  u = Identity(t)  v = Mul(x, y) }>(start, xs, ys) }""",
+     sizes=({"n": 70}, {"n": 1}, {"n": 100}))
+
 # The interface ---------------------------------------------------------------------------------------------------------------
 
 case("output_is_input", """(float[2,3] x, float[3] b) => (float[2,3] x, float[] y) { y = Add(x, b) }""")

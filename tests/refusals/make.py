@@ -39,12 +39,12 @@ text("opset_too_new", "(float[3] x) => (float[3] y) { y = Relu(x) }", opset=99)
 text("conv_transpose_strides_beyond_packing", """(float[1,2,4,4] x, float[2,2,9,9] w) => (float[] y)
     { y = ConvTranspose<strides=[9,9]>(x, w) }""")
 text("square_root_of_integers", "(int32[3] x) => (int32[] y) { y = Sqrt(x) }")
-text("if_depends_on_data", """(float[3] x, bool c) => (float[3] y)
-    { y = If(c) <then_branch = a () => (float[3] t) { t = Neg(x) }, else_branch = b () => (float[3] e) { e = Abs(x) }> }""")
-text("loop_depends_on_data", """(float[3] x, int64 n) => (float[3] y) <bool go = {1}>
-    { y = Loop(n, go, x) <body = step (int64 i, bool g, float[3] v) => (bool h, float[3] w) { h = Identity(g) w = Neg(v) }> }""")
-text("loop_of_a_billion_trips", """(float[3] x) => (float[3] y) <bool go = {1}, int64 n = {1000000000}>
-    { y = Loop(n, go, x) <body = step (int64 i, bool g, float[3] v) => (bool h, float[3] w) { h = Identity(g) w = Neg(v) }> }""")
+text("if_branches_differ", """(float[3] x, bool c) => (float[] y)
+    { y = If(c) <then_branch = a () => (float[3] t) { t = Neg(x) }, else_branch = b () => (float[1] e) { e = ReduceSum(x) }> }""")
+text("loop_collects_without_limit", """(float[3] x, int64 n) => (float[3] y, float[] all) <bool go = {1}>
+    { y, all = Loop(n, go, x) <body = step (int64 i, bool g, float[3] v) => (bool h, float[3] w, float[3] u) { h = Identity(g) w = Neg(v) u = Abs(v) }> }""")
+text("loop_carries_what_grows", """(float[k] x, int64 n) => (float[] y) <bool go = {1}>
+    { y = Loop(n, go, x) <body = step (int64 i, bool g, float[k] v) => (bool h, float[l] w) { h = Identity(g) w = Concat<axis=0>(v, v) }> }""")
 text("type_string", "(string[3] x) => (string[3] y) { y = Identity(x) }")
 text("type_complex", "(complex64[3] x) => (complex64[3] y) { y = Identity(x) }")
 text("sequence_as_input", "(seq(float[3]) s, int64 i) => (float[3] y) { y = SequenceAt(s, i) }")

@@ -62,7 +62,7 @@ class Maker:
             for role, values in (("input", inputs), ("output", outputs)):
                 for i, (key, value) in enumerate(values.items()):
                     file = f"{role}_{run}_{i}.npy"
-                    np.save(folder / file, np.ascontiguousarray(value))
+                    np.save(folder / file, np.array(value, order="C"))
                     meta[role + "s"].append({"name": key, "file": file})
             shapes = ", ".join(f"{k} {list(v.shape)}" for k, v in {**inputs, **outputs}.items())
             print(f"case {name}: {shapes}", file=sys.stderr)
@@ -85,14 +85,18 @@ def silero(maker, folder, rate, dims, pin):
     piece = audio[None, start + window - context : start + 2 * window]
     inputs = {"input": piece, "state": state}
     maker.case(f"{folder}-{rate // 1000}k", model, inputs, dims(context + window), pin)
+    return {**inputs, **extra}
 
 
 def every_silero(maker):
     unnamed = lambda n: {"input:0": 1, "input:1": n, "state:1": 1}
     named = lambda n: {"batch": 1, "sequence": n}
+    both = []
     for rate in (16000, 8000):
-        silero(maker, "silero_vad", rate, unnamed, {"sr": rate})
+        both.append(silero(maker, "silero_vad", rate, unnamed, {"sr": rate}))
         silero(maker, "silero_vad_op18_ifless", rate, named, {"sr": rate})
+    # One program for both rates, told which when it runs.
+    maker.case("silero_vad-either", "silero_vad/model.onnx", both + both[:1], {"input:0": 1, "state:1": 1})
     silero(maker, "silero_vad_16k_op15", 16000, named, {"sr": 16000})
     silero(maker, "silero_vad_half", 16000, named, None)
 

@@ -5,6 +5,7 @@
 
 mod dispatch;
 mod exprs;
+mod flow;
 mod kernels;
 mod model;
 mod names;

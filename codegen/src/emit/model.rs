@@ -241,13 +241,14 @@ fn run(plan: &Plan, names: &Names, options: &Options, fixed: bool, sizes: &Sizes
         }
     };
     let value = if dynamic { quote!(Ok(#value)) } else { value };
+    let fails = plan.may_fail().then(|| quote!(?));
     let found = (!plan.counts.is_empty()).then(|| quote!(let sizes = &));
     let run = if plan.steps.is_empty() {
         quote!()
     } else {
         quote! {
             let io = Io { #(#io_fields,)* #io_sizes weights: kernels::arena::Weights(&WEIGHTS.0) };
-            #found Isa::best().run(Run { arena: #arena, io });
+            #found Isa::best().run(Run { arena: #arena, io }) #fails;
         }
     };
     quote! {

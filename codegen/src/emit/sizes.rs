@@ -27,6 +27,13 @@ impl Sizes {
             sizes.add(a);
             sizes.add(b);
         }
+        for (a, b) in plan.flow.iter().flat_map(crate::plan::Flow::checks) {
+            sizes.add(a);
+            sizes.add(b);
+        }
+        for operand in plan.flow.iter().flat_map(crate::plan::Flow::controls) {
+            sizes.add(&operand.offset);
+        }
         for step in &plan.steps {
             for (operand, _) in step.operands() {
                 sizes.add(&operand.len);

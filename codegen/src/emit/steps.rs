@@ -17,17 +17,14 @@ pub fn steps(plan: &Plan, names: &Names, sizes: &Sizes) -> TokenStream {
     });
     let sizes_field = plan.is_dynamic().then(|| quote!(sizes: Sizes,));
     let functions = plan.steps.iter().zip(&names.steps).map(|(step, name)| function(plan, step, name, names, sizes));
-    let all = plan.all_symbols();
-    let calls = plan.steps.iter().zip(&names.steps).map(|(step, name)| match &step.count {
-        None => quote!(#name(s, &mut self.arena, &self.io);),
-        Some(count) => {
-            let found = format_ident!("with_{}", super::sizes::symbol_ident(&all, count));
-            quote!(self.io.sizes = self.io.sizes.#found(#name(s, &mut self.arena, &self.io));)
-        }
-    });
+    let calls = super::flow::block(plan, names, sizes, &plan.flow);
     let (out, last) = match plan.counts.is_empty() {
-        true => (quote!(()), quote!()),
+        true => (quote!(()), quote!(())),
         false => (quote!(Sizes), quote!(self.io.sizes)),
+    };
+    let (out, last) = match plan.may_fail() {
+        true => (quote!(Result<#out, ShapeError>), quote!(Ok(#last))),
+        false => (out, last),
     };
     quote! {
         /// What the steps read beside arena and weights.
@@ -49,7 +46,7 @@ pub fn steps(plan: &Plan, names: &Names, sizes: &Sizes) -> TokenStream {
             #[inline(always)]
             #[allow(unused_mut, unused_variables)]
             fn run<S: kernels::simd::Simd>(mut self, s: S) -> #out {
-                #(#calls)*
+                #calls
                 #last
             }
         }

@@ -1,29 +1,95 @@
 //! Control flow and sequences: decided when the model is compiled.
 
 use super::array::join;
+use super::blocks;
 use super::cx::{Cx, Entry, Results};
-use crate::ir::{DType, Dim, Tensor, ValueId};
+use crate::ir::{DType, Dim, Graph, Tensor, ValueId};
+use crate::ops::Op;
+use crate::ops::assume::Assume;
+use crate::ops::map::{Binary, Inst};
 
-/// Unrolled iterations; more would not compile in reasonable time.
+/// Unrolled iterations of what can only be unrolled; more would not compile in reasonable time.
 const MAX_TRIPS: i64 = 4096;
+/// Unrolled iterations of what could as well be a loop: few enough that fusing across them pays for the code.
+const UNROLLED: i64 = 64;
+/// Why a loop cannot be unrolled after all.
+const UNKNOWN_END: &str = "whether it goes on depends on data";
 
-/// If, whose condition must be known: the branch taken becomes part of the graph.
+/// What a bool is, if it is known.
+pub fn flag(graph: &Graph, id: ValueId) -> Option<bool> {
+    graph.tensor(id).and_then(|t| t.to_i64s().first().copied()).map(|c| c != 0)
+}
+
+/// If. Where the condition is known, the branch taken becomes part of the graph.
 pub fn branch(cx: &mut Cx) -> Results {
-    let condition = cx.constant(0, "the condition")?;
-    let taken = condition.to_i64s().first().is_some_and(|&c| c != 0);
+    let condition = cx.input(0)?;
+    let Some(taken) = flag(&cx.im.graph, condition) else {
+        // Where a size decides and the branches differ in shape, as when an axis of one element goes, it is taken to be the size
+        // asked for, and compared with it when the model runs.
+        return match (blocks::branch(cx), equality(cx, condition)) {
+            (Err(_), Some((a, b))) => assumed(cx, &a, &b),
+            (results, _) => results,
+        };
+    };
     let graph = cx.graph(if taken { "then_branch" } else { "else_branch" })?;
     cx.im.subgraph(graph, Vec::new())
 }
 
-/// Loop, unrolled: trip count and conditions must be known.
+/// The two sizes that a condition compares, if it does nothing else.
+fn equality(cx: &Cx, condition: ValueId) -> Option<(Dim, Dim)> {
+    let (node, _) = cx.im.graph.producer(condition)?;
+    if matches!(node.op, Op::Reshape(_)) {
+        return equality(cx, node.inputs[0]);
+    }
+    let Op::Map(map) = &node.op else { return None };
+    let mut sizes: Vec<Option<Dim>> = Vec::new();
+    for (at, (inst, dtype)) in map.insts.iter().enumerate() {
+        let last = at + 1 == map.insts.len();
+        sizes.push(match *inst {
+            Inst::Input(i) => cx.im.ints(node.inputs[i]).filter(|dims| dims.len() == 1).map(|mut dims| dims.remove(0)),
+            Inst::Const(bits) if dtype.is_int() => Some(Dim::from(bits as i64)),
+            Inst::Cast(a) if dtype.is_int() => sizes[a].clone(),
+            Inst::Binary(Binary::Eq, a, b) if last => return sizes[a].clone().zip(sizes[b].clone()),
+            _ => None,
+        });
+    }
+    None
+}
+
+/// The branch for two sizes being equal; what it gives exists only where they are.
+fn assumed(cx: &mut Cx, a: &Dim, b: &Dim) -> Results {
+    let equal = a.agreed(b).is_some();
+    let graph = cx.graph(if equal { "then_branch" } else { "else_branch" })?;
+    let results = cx.im.subgraph(graph, Vec::new())?;
+    let assume = |entry| match entry {
+        Entry::Value(id) if equal => Ok(Entry::Value(cx.add(Assume { a: a.clone(), b: b.clone() }, &[id])?)),
+        entry => Ok(entry),
+    };
+    results.into_iter().map(assume).collect()
+}
+
+/// Loop: unrolled where trip count and conditions are known and it is short, or carries sequences.
 pub fn repeat(cx: &mut Cx) -> Results {
+    let tensors = cx.inputs.iter().skip(2).all(|entry| matches!(entry, Entry::Value(_)));
+    let trips = cx.opt(0)?.map(|id| cx.im.ints(id).and_then(|n| n.first().and_then(Dim::as_const)));
+    let begins = cx.opt(1)?.map(|id| flag(&cx.im.graph, id));
+    let known = trips != Some(None) && begins != Some(None);
+    if tensors && (!known || trips.flatten().is_some_and(|trips| trips > UNROLLED)) {
+        return blocks::repeat(cx);
+    }
+    match unrolled(cx) {
+        Err(message) if tensors && message == UNKNOWN_END => blocks::repeat(cx),
+        results => results,
+    }
+}
+
+fn unrolled(cx: &mut Cx) -> Results {
     let body = cx.graph("body")?;
     let trips = match cx.opt(0)? {
         Some(_) => Some(cx.numbers(0, "the trip count")?.first().copied().unwrap_or(0)),
         None => None,
     };
-    let known =
-        |cx: &Cx, id: ValueId| cx.im.graph.tensor(id).and_then(|t| t.to_i64s().first().copied()).map(|c| c != 0);
+    let known = |cx: &Cx, id: ValueId| flag(&cx.im.graph, id);
     let mut going = match cx.opt(1)? {
         Some(id) => known(cx, id).ok_or("its condition must be known when the model is compiled")?,
         None => true,
@@ -55,9 +121,7 @@ pub fn repeat(cx: &mut Cx) -> Results {
             scan.push(id);
         }
         going = match results.first() {
-            Some(Entry::Value(id)) => known(cx, *id).ok_or(
-                "whether it goes on depends on data; only loops whose trip count is known when the model is compiled are supported",
-            )?,
+            Some(Entry::Value(id)) => known(cx, *id).ok_or(UNKNOWN_END)?,
             _ => true,
         };
         trip += 1;
@@ -112,6 +176,15 @@ pub fn scan(cx: &mut Cx) -> Results {
     let lens: Vec<Dim> = scanned.iter().zip(&in_axes).map(|(&id, &axis)| cx.ty(id).shape[axis].clone()).collect();
     if lens.windows(2).any(|pair| pair[0] != pair[1]) {
         return Err(format!("what it scans differs in length: {lens:?}"));
+    }
+    let short = lens.first().and_then(Dim::as_const).is_some_and(|len| len <= UNROLLED);
+    let ids: Option<Vec<ValueId>> =
+        state.iter().map(|entry| if let Entry::Value(id) = entry { Some(*id) } else { None }).collect();
+    if let (false, Some(ids)) = (short, ids)
+        && out_axes.iter().chain(&out_back).all(|&n| n == 0)
+    {
+        let scanned = scanned.iter().zip(&in_axes).zip(&in_back).map(|((&id, &axis), &back)| (id, axis, back != 0));
+        return blocks::scan(cx, &ids, &scanned.collect::<Vec<_>>());
     }
     let (state, outputs) = run_scan(cx, state, &scanned, &in_axes, &in_back)?;
     if outputs.is_empty() && n_outputs > 0 {

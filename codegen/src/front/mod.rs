@@ -15,11 +15,13 @@ mod build;
 
 mod array;
 mod attention;
+mod blocks;
 mod classic;
 mod contrib;
 mod control;
 mod conv;
 mod deform;
+mod detached;
 mod einsum;
 mod elementwise;
 mod gather;

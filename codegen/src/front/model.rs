@@ -66,6 +66,8 @@ pub struct Importer<'a> {
     /// Version of each operator domain, innermost function last.
     pub opsets: Vec<BTreeMap<String, i64>>,
     pub scopes: Vec<HashMap<String, Entry>>,
+    /// Graphs around the one being made, outermost first.
+    pub frames: Vec<super::detached::Frame>,
     functions: HashMap<(String, String), &'a FunctionProto>,
     pub diagnostics: Diagnostics,
     /// What keeps control flow from being decided, for messages.
@@ -109,6 +111,7 @@ pub fn import(source: &Source, name: &str, options: &Options) -> Result<Imported
         source,
         opsets: vec![opsets],
         scopes: vec![HashMap::new()],
+        frames: Vec::new(),
         functions: model.functions.iter().map(|f| ((domain(&f.domain).to_string(), f.name.clone()), f)).collect(),
         diagnostics: Diagnostics { file: source.name.to_string(), list: Vec::new() },
         inputs: Vec::new(),
@@ -379,11 +382,11 @@ impl<'a> Importer<'a> {
         // What was left out is absent, and nothing of the caller's is seen.
         let given = inputs.into_iter().chain(std::iter::repeat(Entry::Absent));
         let given: Vec<(String, Entry)> = function.input.iter().cloned().zip(given).collect();
-        let outer = std::mem::take(&mut self.scopes);
+        let outer = (std::mem::take(&mut self.scopes), std::mem::take(&mut self.frames));
         self.opsets.push(opsets);
         let entries = self.scoped(given.into_iter(), &nodes, &[], &function.output);
         self.opsets.pop();
-        self.scopes = outer;
+        (self.scopes, self.frames) = outer;
         entries
     }
 
@@ -414,10 +417,6 @@ impl<'a> Importer<'a> {
         }
         let missing = |i: usize| format!("output {:?} of its body is written by no node", outputs[i]);
         entries.into_iter().enumerate().map(|(i, entry)| entry.ok_or_else(|| missing(i))).collect()
-    }
-
-    fn lookup(&self, name: &str) -> Option<Entry> {
-        self.scopes.iter().rev().find_map(|scope| scope.get(name).cloned())
     }
 
     pub fn define(&mut self, name: &str, entry: Entry) {

@@ -185,6 +185,17 @@ impl Graph {
         names.iter().any(|name| self.counts.contains_key(name))
     }
 
+    /// Every size its types and its nodes' attributes hold.
+    pub fn dims_mut(&mut self) -> Vec<&mut Dim> {
+        let types = self.values.iter_mut().flat_map(|value| value.ty.shape.iter_mut());
+        types.chain(self.nodes.iter_mut().flat_map(|node| node.op.dims_mut())).collect()
+    }
+
+    /// Every graph inside its nodes.
+    pub fn graphs_mut(&mut self) -> Vec<&mut Graph> {
+        self.nodes.iter_mut().flat_map(|node| node.op.graphs_mut()).collect()
+    }
+
     /// Adds a node with a single output.
     pub fn add_node1(&mut self, name: &str, op: impl Into<Op>, inputs: &[ValueId]) -> Result<ValueId, String> {
         Ok(self.add_node(name, op, inputs)?[0])

@@ -2,7 +2,7 @@
 //!
 //! An op that is only another op's special case is not an op: the front end expresses it by the others.
 
-use crate::ir::{Dim, Tensor, Type};
+use crate::ir::{Dim, Graph, Tensor, Type};
 
 pub use crate::schedule::Lower;
 
@@ -26,6 +26,11 @@ pub trait Rules {
 
     /// The sizes among the attributes, so that symbols can be replaced.
     fn dims_mut(&mut self) -> Vec<&mut Dim> {
+        Vec::new()
+    }
+
+    /// The graphs inside, so that passes can work on them.
+    fn graphs_mut(&mut self) -> Vec<&mut Graph> {
         Vec::new()
     }
 
@@ -94,6 +99,9 @@ macro_rules! ops {
             fn dims_mut(&mut self) -> Vec<&mut Dim> {
                 match self { $(Op::$name(op) => op.dims_mut()),* }
             }
+            fn graphs_mut(&mut self) -> Vec<&mut Graph> {
+                match self { $(Op::$name(op) => op.graphs_mut()),* }
+            }
             fn macs(&self, inputs: &[&Type], outputs: &[&Type]) -> Dim {
                 match self { $(Op::$name(op) => op.macs(inputs, outputs)),* }
             }
@@ -118,6 +126,8 @@ mod walk;
 mod window;
 
 pub mod arg_reduce;
+pub mod assume;
+pub mod branch;
 pub mod compress;
 pub mod concat;
 pub mod conv;
@@ -139,6 +149,7 @@ pub mod pad;
 pub mod pool;
 pub mod range;
 pub mod reduce;
+pub mod repeat;
 pub mod reshape;
 pub mod resize;
 pub mod reverse_sequence;
@@ -157,6 +168,8 @@ pub mod unique;
 
 ops! {
     ArgReduce(arg_reduce::ArgReduce),
+    Assume(assume::Assume),
+    Branch(branch::Branch),
     Compress(compress::Compress),
     Concat(concat::Concat),
     Conv(conv::Conv),
@@ -178,6 +191,7 @@ ops! {
     Pool(pool::Pool),
     Range(range::Range),
     Reduce(reduce::Reduce),
+    Repeat(repeat::Repeat),
     Reshape(reshape::Reshape),
     Resize(resize::Resize),
     ReverseSequence(reverse_sequence::ReverseSequence),

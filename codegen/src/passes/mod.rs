@@ -33,6 +33,9 @@ const PASSES: &[(&str, Pass)] = &[
 /// Runs all passes; an error is a bug in one of them, and names it.
 pub fn run(graph: &mut Graph) -> Result<(), String> {
     verify(graph, "the front end")?;
+    for inner in graph.graphs_mut() {
+        run(inner)?;
+    }
     for (name, pass) in PASSES {
         *graph = pass(graph).map_err(|message| format!("pass {name}: {message}; this is a bug in kiln"))?;
         verify(graph, name)?;
