@@ -21,6 +21,12 @@ pub struct Model {
     /// An input that becomes a constant: `sr=16000`
     #[arg(long = "pin", value_name = "INPUT=VALUE")]
     pub pins: Vec<String>,
+    /// The elements of an input that is a sequence: `boxes=3`; `0` leaves an optional input out
+    #[arg(long = "len", value_name = "INPUT=COUNT")]
+    pub lens: Vec<String>,
+    /// The shape of an input for which the model gives none: `x=1,3,224,224`
+    #[arg(long = "shape", value_name = "INPUT=SIZES")]
+    pub shapes: Vec<String>,
     /// Instruction sets, joined by commas: scalar, avx2, avx512, neon, wasm128, or all
     #[arg(long, default_value = "all")]
     pub isa: String,
@@ -40,6 +46,8 @@ impl Model {
         self.name.iter().try_for_each(|name| set("name", name))?;
         self.dims.iter().try_for_each(|dim| set("dim", dim))?;
         self.pins.iter().try_for_each(|pin| set("pin", pin))?;
+        self.lens.iter().try_for_each(|len| set("len", len))?;
+        self.shapes.iter().try_for_each(|shape| set("shape", shape))?;
         set("isa", &self.isa)?;
         set("std", if self.no_std { "false" } else { "true" })?;
         self.kernels.iter().try_for_each(|path| set("kernels", path))?;

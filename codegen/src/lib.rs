@@ -22,7 +22,7 @@ mod weights;
 
 pub use diag::{Diagnostic, Diagnostics, Severity};
 pub use emit::{WeightSource, shared_kernels, snake_case, type_name};
-pub use front::{DimChoice, Source, Summary, summary, tensor_from_proto};
+pub use front::{DimChoice, Source, Summary, summary, tensor_from_proto, values_from_proto};
 pub use options::{IsaChoice, Kernels, Options};
 pub use report::{About, Report};
 

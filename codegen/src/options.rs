@@ -13,6 +13,10 @@ pub struct Options {
     pub dims: BTreeMap<String, DimChoice>,
     /// Inputs that become constants, their elements in row-major order; a single number fills any shape.
     pub pins: BTreeMap<String, Vec<f64>>,
+    /// The number of elements of inputs that are sequences; of an optional input, whether it is there.
+    pub lens: BTreeMap<String, usize>,
+    /// Shapes of inputs for which the model gives none.
+    pub shapes: BTreeMap<String, Vec<i64>>,
     /// Instruction sets to generate for, each with its own copy of every kernel used; all that the target may have if empty.
     pub isa: Vec<IsaChoice>,
     /// Whether the application has `std`. Without it the working memory is inside the struct and sizes must be fixed or bounded.
@@ -27,6 +31,8 @@ impl Default for Options {
             name: None,
             dims: BTreeMap::new(),
             pins: BTreeMap::new(),
+            lens: BTreeMap::new(),
+            shapes: BTreeMap::new(),
             isa: Vec::new(),
             std: true,
             kernels: Kernels::Embedded,
@@ -66,6 +72,8 @@ impl Options {
     /// | `name` | an identifier |
     /// | `dim` | `symbol=8`, or `symbol<=8` for a bound |
     /// | `pin` | `input=16000` or `input=1,2,3` |
+    /// | `len` | `input=3` for a sequence of three tensors, `input=0` for an optional that is left out |
+    /// | `shape` | `input=1,3,224,224` where the model does not give it |
     /// | `isa` | `scalar`, `avx2`, `avx512`, `neon`, `wasm128`, several joined by commas, or `all` |
     /// | `std` | `true` or `false` |
     /// | `kernels` | `embedded`, or the path of a module that has them |
@@ -83,12 +91,28 @@ impl Options {
                 let (input, elements) = parse_pin(value)?;
                 self.pins.insert(input, elements);
             }
+            "len" => {
+                let form = || format!("`{value}` is not of the form `input=3`");
+                let (input, len) = value.rsplit_once('=').ok_or_else(form)?;
+                self.lens.insert(input.trim().to_string(), len.trim().parse().map_err(|_| form())?);
+            }
+            "shape" => {
+                let form = || format!("`{value}` is not of the form `input=1,3,224,224`");
+                let (input, sizes) = value.rsplit_once('=').ok_or_else(form)?;
+                let sizes = sizes.split(',').map(str::trim).filter(|size| !size.is_empty());
+                let sizes = sizes.map(|size| size.parse().ok().filter(|&size| size >= 0)).collect::<Option<_>>();
+                self.shapes.insert(input.trim().to_string(), sizes.ok_or_else(form)?);
+            }
             "isa" if value == "all" => self.isa.clear(),
             "isa" => self.isa = value.split(',').map(|isa| parse_isa(isa.trim())).collect::<Result<_, _>>()?,
             "std" => self.std = value.parse().map_err(|_| format!("`{value}` is neither true nor false"))?,
             "kernels" if value == "embedded" => self.kernels = Kernels::Embedded,
             "kernels" => self.kernels = Kernels::Shared(value.to_string()),
-            _ => return Err(format!("there is no option `{key}`; there are name, dim, pin, isa, std and kernels")),
+            _ => {
+                return Err(format!(
+                    "there is no option `{key}`; there are name, dim, pin, len, shape, isa, std and kernels"
+                ));
+            }
         }
         Ok(())
     }

@@ -43,7 +43,7 @@ pub fn port(name: &str, dtype: DType, shape: &[i64]) -> ValueInfoProto {
     let dim = |&d: &i64| DimensionProto { dim_value: Some(d), dim_param: None };
     let shape = Some(TensorShapeProto { dim: shape.iter().map(dim).collect() });
     let tensor_type = Some(TensorTypeProto { elem_type: number(dtype), shape });
-    ValueInfoProto { name: name.into(), r#type: Some(TypeProto { tensor_type }) }
+    ValueInfoProto { name: name.into(), r#type: Some(TypeProto { tensor_type, ..TypeProto::default() }) }
 }
 
 /// A graph of nodes and constants whose inputs and outputs have no type.

@@ -313,6 +313,7 @@ fn position(cx: &Cx, i: usize, n: usize) -> Result<usize, String> {
 /// Every operator of sequences and optionals.
 pub fn sequences(cx: &mut Cx) -> Results {
     match cx.node.op_type.as_str() {
+        "SequenceMap" => sequence_map(cx),
         "SequenceEmpty" => Ok(vec![Entry::Sequence(Vec::new())]),
         "SequenceConstruct" => Ok(vec![Entry::Sequence(cx.inputs.clone())]),
         "SequenceLength" => {
@@ -371,6 +372,27 @@ pub fn sequences(cx: &mut Cx) -> Results {
         }
         other => Err(format!("{other} is not supported")),
     }
+}
+
+/// SequenceMap: the body for each element, beside the same tensors or the elements of other sequences.
+fn sequence_map(cx: &mut Cx) -> Results {
+    let body = cx.graph("body")?;
+    let n = sequence(cx, 0)?.len();
+    let mut results = vec![Vec::new(); body.output.len()];
+    for i in 0..n {
+        let given = cx.inputs.iter().map(|entry| match entry {
+            Entry::Sequence(entries) => entries.get(i).cloned().ok_or("its sequences differ in length"),
+            entry => Ok(entry.clone()),
+        });
+        let given = given.collect::<Result<Vec<_>, _>>()?;
+        let names = body.input.iter().map(|input| input.name.clone());
+        let entries = cx.im.subgraph(body, names.zip(given).collect())?;
+        results.iter_mut().zip(entries).for_each(|(list, entry)| list.push(entry));
+    }
+    if results.iter().flatten().any(|entry| matches!(entry, Entry::Poison)) {
+        return Ok(vec![Entry::Poison; cx.node.output.len()]);
+    }
+    Ok(results.into_iter().map(Entry::Sequence).collect())
 }
 
 fn split_to_sequence(cx: &mut Cx) -> Results {

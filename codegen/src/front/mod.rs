@@ -46,4 +46,4 @@ mod trees;
 
 pub use model::{DimChoice, Imported, Source, import};
 pub use summary::{Summary, summary};
-pub use tensor::tensor_from_proto;
+pub use tensor::{tensor_from_proto, values_from_proto};

@@ -2,7 +2,7 @@
 
 use super::cx::{Cx, Entry};
 use super::onnx::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto};
-use super::ports::symbol_name;
+use super::ports::{Shape, symbol_name};
 use super::summary::count_ops;
 use super::tensor::Element;
 use super::{registry, tensor};
@@ -124,29 +124,22 @@ pub fn import(source: &Source, name: &str, options: &Options) -> Result<Imported
     importer.nodes(&graph.node, &graph.output.iter().map(|o| o.name.clone()).collect::<Vec<_>>());
     for output in &graph.output {
         match importer.lookup(&output.name) {
-            Some(Entry::Value(id)) => {
-                if let Err(message) = importer.output(output, id) {
+            Some(Entry::Poison) => {}
+            Some(entry) if !matches!(entry, Entry::Absent) || Shape::of(output.r#type.as_ref()) != Shape::Tensor => {
+                if let Err(message) = importer.outputs_of(output, &entry) {
                     importer.diagnostics.error(None, "", &format!("output {:?}: {message}", output.name));
                 }
             }
-            Some(Entry::Poison) => {}
-            Some(Entry::Sequence(_)) => {
-                importer.diagnostics.error(
-                    None,
-                    "",
-                    &format!("output {:?} is a sequence, which run cannot give", output.name),
-                );
-            }
-            Some(Entry::Absent) | None => {
+            Some(_) | None => {
                 importer.diagnostics.error(None, "", &format!("output {:?} is written by no node", output.name));
             }
         }
     }
-    let distinct: BTreeSet<&String> = graph.output.iter().map(|o| &o.name).collect();
-    if distinct.len() != graph.output.len() {
+    let distinct: BTreeSet<&String> = importer.graph.outputs.iter().map(|(name, _)| name).collect();
+    if distinct.len() != importer.graph.outputs.len() {
         importer.diagnostics.error(None, "", "two outputs have the same name");
     }
-    if graph.output.is_empty() {
+    if importer.diagnostics.list.is_empty() && importer.graph.outputs.is_empty() {
         importer.diagnostics.error(None, "", "it has no outputs, so there is nothing to compute");
     }
     if !importer.diagnostics.list.is_empty() {
@@ -427,7 +420,7 @@ impl<'a> Importer<'a> {
         }
     }
 
-    fn define_once(&mut self, name: &str, entry: Entry) {
+    pub fn define_once(&mut self, name: &str, entry: Entry) {
         if self.scopes.last().is_some_and(|scope| scope.contains_key(name)) {
             self.diagnostics.error(None, "", &format!("two constants or inputs are called {name:?}"));
         }

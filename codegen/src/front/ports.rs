@@ -2,7 +2,7 @@
 
 use super::cx::Entry;
 use super::model::{DimChoice, Importer};
-use super::onnx::{GraphProto, ValueInfoProto};
+use super::onnx::{GraphProto, TensorTypeProto, TypeProto, ValueInfoProto};
 use super::tensor::{self, Element};
 use crate::diag::Diagnostics;
 use crate::ir::{Dim, Narrow, Rounding, Tensor, Toward, Type, ValueId};
@@ -20,6 +20,54 @@ pub fn symbol_name(name: &str) -> String {
     name.replace(':', "_")
 }
 
+/// What an input or output is made of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shape {
+    /// A tensor, or what kiln does not know.
+    Tensor,
+    /// Several tensors.
+    Sequence,
+    /// A tensor or nothing.
+    Optional,
+    /// Several tensors or nothing.
+    OptionalSequence,
+}
+
+impl Shape {
+    /// What a type is.
+    pub fn of(ty: Option<&TypeProto>) -> Shape {
+        let Some(ty) = ty else { return Shape::Tensor };
+        let inner = ty.optional_type.as_ref().map(|optional| Shape::of(optional.elem_type.as_deref()));
+        match (inner, &ty.sequence_type) {
+            (Some(Shape::Sequence), _) => Shape::OptionalSequence,
+            (Some(_), _) => Shape::Optional,
+            (None, Some(_)) => Shape::Sequence,
+            (None, None) => Shape::Tensor,
+        }
+    }
+}
+
+/// The type without names for its sizes.
+fn nameless(tensor: &TensorTypeProto) -> TensorTypeProto {
+    let mut tensor = tensor.clone();
+    let dims = tensor.shape.iter_mut().flat_map(|shape| &mut shape.dim);
+    dims.for_each(|dim| dim.dim_param = None);
+    tensor
+}
+
+/// The type of the tensors in a type.
+fn innermost(ty: Option<&TypeProto>) -> Option<&TensorTypeProto> {
+    let mut ty = ty?;
+    // A file may nest types without end; two are all that mean something here.
+    for _ in 0..3 {
+        match ty.optional_type.as_ref().or(ty.sequence_type.as_ref()) {
+            Some(inner) => ty = inner.elem_type.as_deref()?,
+            None => break,
+        }
+    }
+    ty.tensor_type.as_ref()
+}
+
 impl Importer<'_> {
     /// Adds the inputs that are no constants; those that are pinned are given back.
     pub fn inputs(&mut self, graph: &GraphProto, options: &Options) -> Result<Vec<(String, Tensor)>, Diagnostics> {
@@ -30,7 +78,19 @@ impl Importer<'_> {
         let mut names = Vec::new();
         for input in graph.input.iter().filter(|input| !constants.contains(input.name.as_str())) {
             names.push(input.name.clone());
-            let (ty, narrow) = match self.input_type(input, options, &mut used, &mut offered) {
+            if Shape::of(input.r#type.as_ref()) != Shape::Tensor {
+                let mut sizes = (&mut used, &mut offered);
+                match self.several(input, options, &mut sizes) {
+                    Ok(entry) => self.define_once(&input.name, entry),
+                    Err(message) => {
+                        self.diagnostics.error(None, "", &format!("input {:?}: {message}", input.name));
+                        self.define(&input.name, Entry::Poison);
+                    }
+                }
+                continue;
+            }
+            let tensor = input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
+            let (ty, narrow) = match self.input_type(&input.name, tensor, options, &mut used, &mut offered) {
                 Ok(ty) => ty,
                 Err(message) => {
                     self.diagnostics.error(None, "", &format!("input {:?}: {message}", input.name));
@@ -86,17 +146,22 @@ impl Importer<'_> {
 
     fn input_type(
         &mut self,
-        input: &ValueInfoProto,
+        name: &str,
+        tensor: Option<&TensorTypeProto>,
         options: &Options,
         used: &mut BTreeSet<String>,
         offered: &mut BTreeSet<String>,
     ) -> Result<(Type, Option<Narrow>), String> {
-        let tensor = input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
         let Some(tensor) = tensor else {
-            return Err("it is not a tensor; sequences and optionals cannot be inputs".into());
+            return Err("it is no tensor, nor a sequence or optional of tensors".into());
         };
         let Element { dtype, narrow } = tensor::element(tensor.elem_type)?;
-        let Some(shape) = &tensor.shape else { return Err("its number of axes is unknown".into()) };
+        if let (None, Some(sizes)) = (&tensor.shape, options.shapes.get(name)) {
+            return Ok((Type { dtype, shape: sizes.iter().map(|&size| Dim::from(size)).collect() }, narrow));
+        }
+        let Some(shape) = &tensor.shape else {
+            return Err(format!("its number of axes is unknown\nhelp: give its shape: shape {name}=…"));
+        };
         let mut sizes = Vec::new();
         if shape.dim.len() > MAX_RANK {
             return Err(format!("it has {} axes; {MAX_RANK} are the most", shape.dim.len()));
@@ -110,7 +175,7 @@ impl Importer<'_> {
                 sizes.push(Dim::from(value));
                 continue;
             }
-            let positional = format!("{}:{axis}", input.name);
+            let positional = format!("{name}:{axis}");
             let symbol = dim.dim_param.clone().filter(|symbol| !symbol.is_empty() && symbol != "?");
             let key = symbol.clone().unwrap_or_else(|| positional.clone());
             offered.insert(key.clone());
@@ -132,6 +197,53 @@ impl Importer<'_> {
         Ok((Type { dtype, shape: sizes }, narrow))
     }
 
+    /// The elements of a sequence or optional as inputs of their own, as many as the options say.
+    fn several(
+        &mut self,
+        input: &ValueInfoProto,
+        options: &Options,
+        (used, offered): &mut (&mut BTreeSet<String>, &mut BTreeSet<String>),
+    ) -> Result<Entry, String> {
+        const MOST: usize = 4096;
+        let name = &input.name;
+        let shape = Shape::of(input.r#type.as_ref());
+        let len = options.lens.get(name).copied();
+        if len == Some(0) && matches!(shape, Shape::Optional | Shape::OptionalSequence) {
+            return Ok(Entry::Absent);
+        }
+        let tensor = innermost(input.r#type.as_ref());
+        if shape == Shape::Optional {
+            let (ty, narrow) = self.input_type(name, tensor, options, used, offered)?;
+            self.inputs.push(name.clone());
+            return Ok(Entry::Value(self.input(name, ty, narrow)?));
+        }
+        let len = len.filter(|&len| len <= MOST).ok_or_else(|| {
+            format!("it is a sequence, the number of whose elements must be known\nhelp: give it: len {name}=…")
+        })?;
+        let mut entries = Vec::new();
+        for i in 0..len {
+            let name = format!("{name}_{i}");
+            // Elements may differ in size, whatever symbols their common type names.
+            let apart = tensor.map(nameless);
+            let (ty, narrow) = self.input_type(&name, apart.as_ref(), options, used, offered)?;
+            self.inputs.push(name.clone());
+            entries.push(Entry::Value(self.input(&name, ty, narrow)?));
+        }
+        Ok(Entry::Sequence(entries))
+    }
+
+    /// Adds what an entry holds as outputs: an element of a sequence each, nothing for what is absent.
+    pub fn outputs_of(&mut self, output: &ValueInfoProto, entry: &Entry) -> Result<(), String> {
+        match entry {
+            Entry::Value(id) => self.output(output, *id),
+            Entry::Sequence(entries) => entries.iter().enumerate().try_for_each(|(i, entry)| {
+                let element = ValueInfoProto { name: format!("{}_{i}", output.name), ..output.clone() };
+                self.outputs_of(&element, entry)
+            }),
+            Entry::Absent | Entry::Poison => Ok(()),
+        }
+    }
+
     /// Adds an input; of a narrow float the caller gives the bits, which are decoded first.
     fn input(&mut self, name: &str, ty: Type, narrow: Option<Narrow>) -> Result<ValueId, String> {
         let Some(narrow) = narrow else { return Ok(self.graph.add_input(name, ty)) };
@@ -150,7 +262,7 @@ impl Importer<'_> {
 
     /// Adds an output; of a narrow float the caller gets the bits. The model says the type of its outputs.
     pub fn output(&mut self, output: &ValueInfoProto, id: ValueId) -> Result<(), String> {
-        let stated = output.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()).map_or(0, |t| t.elem_type);
+        let stated = innermost(output.r#type.as_ref()).map_or(0, |t| t.elem_type);
         let dtype = self.graph.ty(id).dtype;
         let narrow = match tensor::element(stated) {
             Ok(stated) if stated.dtype == dtype => stated.narrow,

@@ -164,7 +164,7 @@ fn onnx(op: &str) -> Option<Import> {
         "Scan" => control::scan,
         "ConcatFromSequence" | "Optional" | "OptionalGetElement" | "OptionalHasElement" | "SequenceAt"
         | "SequenceConstruct" | "SequenceEmpty" | "SequenceErase" | "SequenceInsert" | "SequenceLength"
-        | "SplitToSequence" => control::sequences,
+        | "SequenceMap" | "SplitToSequence" => control::sequences,
         _ => return None,
     })
 }

@@ -1,6 +1,7 @@
 //! What a model file says of itself, whether kiln supports it or not.
 
 use super::onnx::{DimensionProto, GraphProto, ModelProto, ValueInfoProto};
+use super::ports::Shape;
 use super::tensor;
 use prost::Message;
 use std::collections::{BTreeMap, HashSet};
@@ -39,6 +40,12 @@ pub fn summary(bytes: &[u8]) -> Result<Summary, String> {
 }
 
 fn type_text(value: &ValueInfoProto) -> String {
+    match Shape::of(value.r#type.as_ref()) {
+        Shape::Tensor => {}
+        Shape::Sequence => return "sequence of tensors".into(),
+        Shape::Optional => return "optional tensor".into(),
+        Shape::OptionalSequence => return "optional sequence of tensors".into(),
+    }
     let Some(tensor) = value.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()) else { return "not a tensor".into() };
     let dtype =
         tensor::element(tensor.elem_type).map_or_else(|_| format!("type {}", tensor.elem_type), |d| d.to_string());

@@ -1,7 +1,7 @@
 //! Constant data of the model file.
 
 use super::Source;
-use super::onnx::TensorProto;
+use super::onnx::{OptionalProto, SequenceProto, TensorProto};
 use crate::ir::{DType, Narrow, Tensor};
 use prost::Message;
 use std::fmt;
@@ -198,12 +198,33 @@ fn external(proto: &TensorProto, source: &Source, bytes: usize) -> Result<Vec<u8
     (source.external)(location, offset, Some(bytes as u64))
 }
 
+/// What a file of ONNX's `test_data_set_N` folders holds: the tensors of a sequence or optional, or one.
+///
+/// # Errors
+/// If the file is not of the form that `type_text`, a type as [`Summary`](super::Summary) words it, says.
+pub fn values_from_proto(bytes: &[u8], type_text: &str) -> Result<Vec<StoredTensor>, String> {
+    let damaged = |e: prost::DecodeError| format!("not an ONNX value: {e}");
+    let protos = if type_text.starts_with("sequence") {
+        SequenceProto::decode(bytes).map_err(damaged)?.tensor_values
+    } else if type_text.starts_with("optional") {
+        let optional = OptionalProto::decode(bytes).map_err(damaged)?;
+        let sequence = optional.sequence_value.unwrap_or_default().tensor_values;
+        optional.tensor_value.into_iter().chain(sequence).collect()
+    } else {
+        return Ok(vec![tensor_from_proto(bytes)?]);
+    };
+    protos.iter().map(|proto| tensor_from_proto(&proto.encode_to_vec())).collect()
+}
+
+/// Element type, shape and bytes.
+pub type StoredTensor = (String, Vec<usize>, Vec<u8>);
+
 /// Element type as kiln names it, shape and bytes of a tensor in a file of its own, as in ONNX's `test_data_set_N` folders.
 /// Elements of a narrow type are their bits, one of 4 bits in a byte.
 ///
 /// # Errors
 /// If the file is not a tensor kiln can hold.
-pub fn tensor_from_proto(bytes: &[u8]) -> Result<(String, Vec<usize>, Vec<u8>), String> {
+pub fn tensor_from_proto(bytes: &[u8]) -> Result<StoredTensor, String> {
     let proto = TensorProto::decode(bytes).map_err(|e| format!("not an ONNX tensor: {e}"))?;
     let source = Source { bytes, name: "", external: &|_, _, _| Err("it has external data".into()) };
     let element = element(proto.data_type)?;

@@ -8,6 +8,7 @@ use super::values::Value;
 use kiln_codegen::cargo::ModelFile;
 use kiln_codegen::{Compiled, Options, Summary, WeightSource, compile, summary};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// Longer inputs are data, not shapes, axes or splits.
 const MAX_BOUND: usize = 64;
@@ -49,7 +50,7 @@ pub fn bind(case: &Case, isa: &str) -> Bound {
         }
         let runs = runs(case, &summary)?;
         let first = runs.first().ok_or("it has no stored data")?;
-        let compiled = with_pins(case, &model, isa, first, &mut bound)?;
+        let compiled = with_pins(case, &model, isa, &summary, first, &mut bound)?;
         let source = compiled.emit(&WeightSource::File(format!("{}.weights", case.ident())))?;
         Ok(Ready { compiled, source, runs })
     });
@@ -60,6 +61,7 @@ fn with_pins(
     case: &Case,
     model: &ModelFile,
     isa: &str,
+    summary: &Summary,
     run: &Run,
     bound: &mut Vec<String>,
 ) -> Result<Compiled, String> {
@@ -67,6 +69,7 @@ fn with_pins(
     options.set("name", &case.ident())?;
     options.set("isa", isa)?;
     options.set("kernels", "crate::kernels")?;
+    set_lengths(&mut options, summary, run)?;
     let mut all_short = false;
     loop {
         let error = match model.with_source(|source| compile(source, &options)) {
@@ -107,24 +110,53 @@ fn with_pins(
 }
 
 fn runs(case: &Case, summary: &Summary) -> Result<Vec<Run>, String> {
-    let value = |path: &std::path::PathBuf| Value::read(path).map_err(|e| format!("its stored data: {e}"));
+    let stored = |paths: &[PathBuf], ports: &[(String, String)]| {
+        let mut all = Vec::new();
+        for (path, (name, ty)) in paths.iter().zip(ports) {
+            let values = Value::read_all(path, ty).map_err(|e| format!("its stored data: {e}"))?;
+            // The elements of a sequence are inputs and outputs of their own.
+            let several = ty.contains("sequence");
+            let named = values.into_iter().enumerate();
+            all.extend(named.map(|(i, value)| (if several { format!("{name}_{i}") } else { name.clone() }, value)));
+        }
+        Ok::<_, String>(all)
+    };
     let mut runs = Vec::new();
     for set in &case.sets {
-        let values = match &set.inputs {
-            Inputs::Files(files) => files.iter().map(value).collect::<Result<Vec<_>, _>>()?,
-            Inputs::Ramp => summary.inputs.iter().map(|(_, ty)| ramp(ty)).collect::<Result<_, _>>()?,
+        let inputs = match &set.inputs {
+            Inputs::Files(files) => stored(files, &summary.inputs)?,
+            Inputs::Ramp => {
+                let ramps = summary.inputs.iter().map(|(name, ty)| Ok((name.clone(), ramp(ty)?)));
+                ramps.collect::<Result<_, String>>()?
+            }
         };
-        let outputs = set.outputs.iter().map(value).collect::<Result<Vec<_>, _>>()?;
-        if outputs.len() != summary.outputs.len() {
-            return Err(format!("{} outputs are stored and the model has {}", outputs.len(), summary.outputs.len()));
+        if set.outputs.len() != summary.outputs.len() {
+            let stored = set.outputs.len();
+            return Err(format!("{stored} outputs are stored and the model has {}", summary.outputs.len()));
         }
-        let names = |ports: &[(String, String)]| ports.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-        runs.push(Run {
-            inputs: names(&summary.inputs).into_iter().zip(values).collect(),
-            outputs: names(&summary.outputs).into_iter().zip(outputs).collect(),
-        });
+        let outputs = stored(&set.outputs, &summary.outputs)?;
+        runs.push(Run { inputs: inputs.into_iter().collect(), outputs });
     }
     Ok(runs)
+}
+
+/// Says how long the case's sequences are, which optionals it gives, and the shapes of their elements.
+fn set_lengths(options: &mut Options, summary: &Summary, run: &Run) -> Result<(), String> {
+    for (name, ty) in &summary.inputs {
+        let elements = || (0..).map(|i| format!("{name}_{i}")).take_while(|name| run.inputs.contains_key(name));
+        let len = match ty.as_str() {
+            ty if ty.contains("sequence") => elements().count(),
+            ty if ty.starts_with("optional") => usize::from(run.inputs.contains_key(name)),
+            _ => continue,
+        };
+        options.set("len", &format!("{name}={len}"))?;
+        for name in elements().chain([name.clone()]) {
+            let Some(value) = run.inputs.get(&name) else { continue };
+            let sizes: Vec<String> = value.shape.iter().map(usize::to_string).collect();
+            options.set("shape", &format!("{name}={}", sizes.join(",")))?;
+        }
+    }
+    Ok(())
 }
 
 /// Dummy data of a type like `f32 [1, 3, 224, 224]`; sizes that are not fixed are 1.

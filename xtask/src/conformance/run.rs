@@ -49,6 +49,10 @@ fn one_run(root: &Path, program: &Path, case: &Case, ready: &Ready, run: &Run) -
     if outputs.len() != run.outputs.len() {
         bail!("it has {} outputs and should have {}", outputs.len(), run.outputs.len());
     }
+    let names = signature.outputs.iter().map(|port| &port.name);
+    if let Some((own, (name, _))) = names.zip(&run.outputs).find(|(own, (name, _))| *own != name) {
+        bail!("output {own:?} stands where {name:?} should");
+    }
     let mut pairs = outputs.iter().zip(&run.outputs);
     Ok(pairs.find_map(|(got, (name, want))| compare::difference(name, got, want, case.rtol, case.atol)))
 }

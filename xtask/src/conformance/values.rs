@@ -14,11 +14,11 @@ pub struct Value {
 }
 
 impl Value {
-    /// The tensor in a `.pb` file.
-    pub fn read(path: &Path) -> Result<Value> {
+    /// What a `.pb` file holds, for a type as `Summary` words it: several tensors if it is a sequence.
+    pub fn read_all(path: &Path, type_text: &str) -> Result<Vec<Value>> {
         let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let (dtype, shape, bytes) = kiln_codegen::tensor_from_proto(&bytes).map_err(|e| anyhow!(e))?;
-        Ok(Value { dtype, shape, bytes })
+        let values = kiln_codegen::values_from_proto(&bytes, type_text).map_err(|e| anyhow!(e))?;
+        Ok(values.into_iter().map(|(dtype, shape, bytes)| Value { dtype, shape, bytes }).collect())
     }
 
     /// ONNX's dummy data.
