@@ -22,6 +22,8 @@ const LARGEST_LITERAL: usize = 1 << 18;
 ///     name = Speech,                     // the struct; the file's name by default
 ///     dims = { batch = 1, frames <= 512 }, // symbolic sizes: fixed, or bounded; others stay free
 ///     pins = { sr = 16000 },             // inputs that become constants
+///     lens = { boxes = 3 },              // elements of inputs that are sequences; 0 leaves an optional out
+///     shapes = { x = [1, 3, 224, 224] }, // shapes of inputs for which the model gives none
 ///     isa = [avx2, avx512],              // instruction sets; by default all that the target may have
 ///     std = false,                       // working memory inside the struct, `new` is const
 ///     kernels = crate::kernels,          // a module shared by several models, made by `kiln kernels`
@@ -54,8 +56,10 @@ impl Parse for Arguments {
             let mut set =
                 |name: &str, value: String, span: Span| options.set(name, &value).map_err(|e| Error::new(span, e));
             match key.to_string().as_str() {
-                "dims" => entries(input, |entry, span| set("dim", entry, span))?,
-                "pins" => entries(input, |entry, span| set("pin", entry, span))?,
+                "dims" | "pins" | "lens" | "shapes" => {
+                    let one = key.to_string();
+                    entries(input, |entry, span| set(one.trim_end_matches('s'), entry, span))?;
+                }
                 "isa" if input.peek(syn::token::Bracket) => {
                     let content;
                     syn::bracketed!(content in input);
@@ -68,7 +72,8 @@ impl Parse for Arguments {
                     set(&key.to_string(), value, span)?;
                 }
                 _ => {
-                    let message = "there is no such option; there are name, dims, pins, isa, std and kernels";
+                    let message =
+                        "there is no such option; there are name, dims, pins, lens, shapes, isa, std and kernels";
                     return Err(Error::new(key.span(), message));
                 }
             }
