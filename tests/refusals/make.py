@@ -65,6 +65,7 @@ text("axis_smallest_integer", "(float[2,3] x) => (float[] y) { y = Softmax<axis=
 text("reshape_impossible", "(float[2,3] x) => (float[] y) <int64[2] s = {4,2}> { y = Reshape(x, s) }")
 text("concat_sizes_differ", "(float[2,3] a, float[3,3] b) => (float[] y) { y = Concat<axis=1>(a, b) }")
 text("split_sum_differs", "(float[6] x) => (float[] a, float[] b) <int64[2] s = {2,3}> { a, b = Split(x, s) }")
+text("sequence_split_of_free_size", "(float[n] x) => (int64 y) { s = SplitToSequence(x) y = SequenceLength(s) }")
 text("transpose_repeats_axis", "(float[2,3] x) => (float[] y) { y = Transpose<perm=[0,0]>(x) }")
 text("slice_step_zero", "(float[6] x) => (float[] y) <int64[1] a = {0}, int64[1] b = {6}, int64[1] s = {0}> { y = Slice(x, a, b, a, s) }")
 text("slice_step_smallest_integer", """(float[6] x) => (float[] y) <int64[1] a = {5}, int64[1] z = {0}, int64[1] s = {-9223372036854775808}, int64[1] bad = {7}>

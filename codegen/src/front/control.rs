@@ -399,7 +399,8 @@ fn split_to_sequence(cx: &mut Cx) -> Results {
     let x = cx.input(0)?;
     let shape = cx.ty(x).shape;
     let axis = cx.axis(cx.int("axis", 0), shape.len())?;
-    let size = shape[axis].as_const().ok_or_else(|| format!("axis {axis} has the free size {}", shape[axis]))?;
+    let free = || format!("axis {axis} has the free size {}\nhelp: fix it with dim", shape[axis]);
+    let size = shape[axis].as_const().ok_or_else(free)?;
     if size > MAX_TRIPS {
         return Err(format!("a sequence of up to {size} is too long; {MAX_TRIPS} is the most"));
     }

@@ -1,12 +1,12 @@
 //! Compiles a case with kiln, and binds those inputs to the case's values that kiln must know ahead of time.
 //!
-//! It does what a user would: it follows the refusal's help, which names the input to pin. Only when that does not help, for
-//! values computed from inputs inside a function's body, every short vector of integers is bound.
+//! It does what a user would: it follows the refusal's help, which names the input to pin or asks for sizes to be fixed. Only
+//! when that does not help, for values computed from inputs inside a function's body, every short vector of integers is bound.
 
 use super::suite::{Case, Inputs};
 use super::values::Value;
 use kiln_codegen::cargo::ModelFile;
-use kiln_codegen::{Compiled, Options, Summary, WeightSource, compile, summary};
+use kiln_codegen::{Compiled, DimChoice, Options, Summary, WeightSource, compile, summary};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ const DRAWN: [&str; 2] = ["test_bernoulli", "test_training_dropout"];
 pub struct Bound {
     /// What it is in ONNX's terms; empty if the file cannot be read.
     pub summary: Summary,
-    /// Inputs bound to the case's values.
+    /// Inputs bound to the case's values, and sizes fixed to them.
     pub bound: Vec<String>,
     pub result: Result<Ready, String>,
 }
@@ -82,14 +82,23 @@ fn with_pins(
         };
         let unbound = || run.inputs.iter().filter(|(name, _)| !options.pins.contains_key(*name));
         let mut more: Vec<_> = unbound().filter(|(name, value)| help(name) && value.len() <= MAX_BOUND).collect();
+        let wants_sizes =
+            error.list.iter().any(|found| found.help.as_ref().is_some_and(|help| help.contains("with dim")));
+        if more.is_empty() && wants_sizes && options.dims.is_empty() {
+            options.dims = sizes(summary, run);
+            bound.extend(options.dims.keys().map(|symbol| format!("size {symbol}")));
+            if !options.dims.is_empty() {
+                continue;
+            }
+        }
         if more.is_empty() && !all_short {
             all_short = true;
-            let sizes = |value: &Value| {
+            let short = |value: &Value| {
                 matches!(value.dtype.as_str(), "bool" | "i32" | "i64")
                     && value.shape.len() <= 1
                     && value.len() <= MAX_BOUND
             };
-            more = unbound().filter(|(_, value)| sizes(value)).collect();
+            more = unbound().filter(|(_, value)| short(value)).collect();
         }
         let more: Vec<(String, Vec<f64>)> =
             more.into_iter().map(|(name, value)| (name.clone(), value.floats())).collect();
@@ -157,6 +166,21 @@ fn set_lengths(options: &mut Options, summary: &Summary, run: &Run) -> Result<()
         }
     }
     Ok(())
+}
+
+/// The free sizes that the types of inputs name, as the case's values have them.
+fn sizes(summary: &Summary, run: &Run) -> BTreeMap<String, DimChoice> {
+    let mut dims = BTreeMap::new();
+    for (name, ty) in &summary.inputs {
+        let stated = ty.split_once(" [").and_then(|(_, rest)| rest.strip_suffix(']'));
+        let (Some(stated), Some(value)) = (stated, run.inputs.get(name)) else { continue };
+        for (symbol, &size) in stated.split(", ").zip(&value.shape) {
+            if symbol.parse::<i64>().is_err() {
+                dims.insert(symbol.to_string(), DimChoice::Fixed(size as i64));
+            }
+        }
+    }
+    dims
 }
 
 /// Dummy data of a type like `f32 [1, 3, 224, 224]`; sizes that are not fixed are 1.

@@ -126,7 +126,7 @@ fn refusals(text: &mut String, outcomes: &[Outcome]) {
 fn bindings(text: &mut String, outcomes: &[Outcome]) {
     let _ = writeln!(
         text,
-        "\n## Bound inputs\n\nInputs that carry shapes, axes, splits and the like are bound to the case's values, since a compiler must know them ahead of\ntime. Where no input is left for run time the case is marked as folded: it checks kiln's constant folding.\n"
+        "\n## Bound inputs\n\nInputs that carry shapes, axes, splits and the like are bound to the case's values, since a compiler must know them ahead of\ntime; so are free sizes that decide how many tensors there are. Where no input is left for run time the case is marked as\nfolded: it checks kiln's constant folding.\n"
     );
     let mut cases: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for outcome in outcomes.iter().filter(|outcome| matches!(outcome.verdict, Verdict::Passed)) {
