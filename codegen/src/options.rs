@@ -21,6 +21,8 @@ pub struct Options {
     pub isa: Vec<IsaChoice>,
     /// Whether the application has `std`. Without it the working memory is inside the struct and sizes must be fixed or bounded.
     pub std: bool,
+    /// Whether the model keeps the time of each step, which costs a few dozen nanoseconds a step.
+    pub profile: bool,
     /// Where the kernels' source stands.
     pub kernels: Kernels,
 }
@@ -35,6 +37,7 @@ impl Default for Options {
             shapes: BTreeMap::new(),
             isa: Vec::new(),
             std: true,
+            profile: false,
             kernels: Kernels::Embedded,
         }
     }
@@ -76,6 +79,7 @@ impl Options {
     /// | `shape` | `input=1,3,224,224` where the model does not give it |
     /// | `isa` | `scalar`, `avx2`, `avx512`, `neon`, `wasm128`, several joined by commas, or `all` |
     /// | `std` | `true` or `false` |
+    /// | `profile` | `true` or `false` |
     /// | `kernels` | `embedded`, or the path of a module that has them |
     ///
     /// # Errors
@@ -105,17 +109,22 @@ impl Options {
             }
             "isa" if value == "all" => self.isa.clear(),
             "isa" => self.isa = value.split(',').map(|isa| parse_isa(isa.trim())).collect::<Result<_, _>>()?,
-            "std" => self.std = value.parse().map_err(|_| format!("`{value}` is neither true nor false"))?,
+            "std" => self.std = flag(value)?,
+            "profile" => self.profile = flag(value)?,
             "kernels" if value == "embedded" => self.kernels = Kernels::Embedded,
             "kernels" => self.kernels = Kernels::Shared(value.to_string()),
             _ => {
                 return Err(format!(
-                    "there is no option `{key}`; there are name, dim, pin, len, shape, isa, std and kernels"
+                    "there is no option `{key}`; there are name, dim, pin, len, shape, isa, std, profile and kernels"
                 ));
             }
         }
         Ok(())
     }
+}
+
+fn flag(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| format!("`{text}` is neither true nor false"))
 }
 
 fn parse_dim(text: &str) -> Result<(String, DimChoice), String> {

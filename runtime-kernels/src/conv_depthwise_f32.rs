@@ -9,6 +9,7 @@ use core::ops::Range;
 use super::conv_f32::ConvShape;
 use super::epilogue::Epilogue;
 use super::simd::{Simd, Task};
+use super::split::{Part, Split, own, parts, times, whole};
 use super::tile_f32::finish;
 use super::window::{taps_inside, volume};
 
@@ -36,11 +37,31 @@ impl<E: Epilogue> Task for ConvDepthwise<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { out, x, w, bias, shape, epilogue, .. } = self;
+        whole(s, self);
+    }
+}
+
+impl<E: Epilogue> Split for ConvDepthwise<'_, E> {
+    #[inline(always)]
+    fn parts(&self, threads: usize) -> usize {
+        let ConvShape { batch, output, kernel, groups, .. } = self.shape;
+        // A multiplication here costs as much memory traffic as four in a product of matrices.
+        parts(4 * batch * volume(output) * volume(kernel) * groups, batch * output[0] * output[1], threads)
+    }
+
+    #[inline(always)]
+    unsafe fn part<S: Simd>(task: *mut Self, s: S, part: Part, _: &mut [f32]) {
+        // SAFETY: the caller vouches for the task; its output is only written through this pointer, each part's elements
+        // by that part.
+        let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
+        let &Self { x, w, bias, shape, epilogue, .. } = task;
         let ConvShape { batch, input, output, kernel, stride, dilation, pad, groups, .. } = shape;
         let padded = groups.div_ceil(16) * 16;
         let x = &x[..batch * volume(input) * groups];
-        let out = &mut out[..batch * volume(output) * groups];
+        let lines = part.range(batch * output[0] * output[1]);
+        let line_len = output[2] * groups;
+        // SAFETY: lines are divided among the parts.
+        let out = unsafe { own(out, times(&lines, line_len)) };
         let w = &w[..volume(kernel) * padded];
         let bias = bias.map(|bias| &bias[..padded]);
         if out.is_empty() {
@@ -50,9 +71,8 @@ impl<E: Epilogue> Task for ConvDepthwise<'_, E> {
         let left = pad[2].div_ceil(stride[2]);
         let reach = (kernel[2] - 1) * dilation[2];
         let right = (input[2] + pad[2]).checked_sub(reach + 1).map_or(0, |last| last / stride[2] + 1);
-        for line in 0..batch * output[0] * output[1] {
+        for (line, out) in lines.zip(out.chunks_exact_mut(line_len)) {
             let (entry, d, h) = (line / output[1] / output[0], line / output[1] % output[0], line % output[1]);
-            let out = &mut out[line * output[2] * groups..][..output[2] * groups];
             s.enter(Line {
                 out: &mut *out,
                 x: &x[entry * volume(input) * groups..][..volume(input) * groups],

@@ -7,7 +7,8 @@
 use super::epilogue::Epilogue;
 use super::matmul_f32::blocks;
 use super::simd::{Simd, Task};
-use super::tile_f32::{PANEL, Product, Window, tile_rows};
+use super::split::{Part, Split, parts, whole};
+use super::tile_f32::{MOST_ROWS, PANEL, Product, Window, tile_rows};
 use super::window::volume;
 
 /// The sizes of a convolution; spatial dimensions are `[depth, height, width]`, those a model lacks are 1.
@@ -66,11 +67,32 @@ impl<E: Epilogue> Task for Conv<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { out, x, w, bias, scratch, shape, epilogue } = self;
+        whole(s, self);
+    }
+}
+
+impl<E: Epilogue> Split for Conv<'_, E> {
+    #[inline(always)]
+    fn parts(&self, threads: usize) -> usize {
+        conv_parts(&self.shape, self.shape.output, threads)
+    }
+
+    #[inline(always)]
+    fn scratch(&mut self) -> &mut [f32] {
+        self.scratch
+    }
+
+    #[inline(always)]
+    unsafe fn part<S: Simd>(task: *mut Self, s: S, part: Part, scratch: &mut [f32]) {
+        // SAFETY: the caller vouches for the task; its output is only written through this pointer, each part's elements
+        // by that part.
+        let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
+        let &Self { x, w, bias, shape, epilogue, .. } = task;
         let walk = Walk::of_conv(&shape);
         let columns = shape.c_out.div_ceil(PANEL) * PANEL;
         let w_len = walk.taps() * shape.c_in * columns;
-        for group in 0..shape.groups {
+        let (groups, part) = group_share(shape.groups, part);
+        for group in groups {
             let correlation = Correlation {
                 batch: shape.batch,
                 input: shape.input,
@@ -85,9 +107,24 @@ impl<E: Epilogue> Task for Conv<'_, E> {
                 epilogue,
             };
             let bias = bias.map(|bias| &bias[group * columns..][..columns]);
-            correlation.run(s, out, x, &w[group * w_len..][..w_len], bias, scratch);
+            // SAFETY: the output is written through this pointer alone, this part of it by this caller.
+            unsafe { correlation.run(s, out, x, &w[group * w_len..][..w_len], bias, scratch, part) };
         }
     }
+}
+
+/// How many parts to make of a convolution onto `pixels` pixels.
+#[inline(always)]
+pub(super) fn conv_parts(shape: &ConvShape, pixels: [usize; 3], threads: usize) -> usize {
+    let pixels = shape.batch * volume(pixels);
+    let pieces = pixels.div_ceil(MOST_ROWS) * shape.c_out.div_ceil(2 * PANEL) * shape.groups;
+    parts(pixels * volume(shape.kernel) * shape.c_in * shape.c_out * shape.groups, pieces, threads)
+}
+
+/// The groups that a part computes, and which part of each: whole groups where there are enough of them.
+#[inline(always)]
+pub(super) fn group_share(groups: usize, part: Part) -> (core::ops::Range<usize>, Part) {
+    if groups >= part.of { (part.range(groups), Part::WHOLE) } else { (0..groups, part) }
 }
 
 /// How output pixels and taps walk over the input: pixel `o`, tap `t` reads `o * stride + t * dilation - pad`.
@@ -211,15 +248,27 @@ pub(super) struct Correlation<E> {
 }
 
 impl<E: Epilogue> Correlation<E> {
-    /// Computes all batch entries from `w` and `bias`, those of the group, `x` and `out`, those of all groups.
+    /// Computes part of all batch entries from `w` and `bias`, those of the group, `x` and `out`, those of all groups.
+    ///
+    /// # Safety
+    /// `out` must be valid, and the elements of this group and part used by nothing else.
     #[inline(always)]
-    pub fn run<S: Simd>(&self, s: S, out: &mut [f32], x: &[f32], w: &[f32], bias: Option<&[f32]>, scratch: &mut [f32]) {
+    pub unsafe fn run<S: Simd>(
+        &self,
+        s: S,
+        out: *mut [f32],
+        x: &[f32],
+        w: &[f32],
+        bias: Option<&[f32]>,
+        scratch: &mut [f32],
+        part: Part,
+    ) {
         let &Self { batch, walk, groups, group, c_in, c_out, .. } = self;
         let k = walk.taps() * c_in;
         let panels = c_out.div_ceil(PANEL);
         let (in_pixels, out_pixels) = (volume(self.input), volume(self.output));
         let x = &x[..batch * in_pixels * groups * c_in];
-        let out = &mut out[..batch * out_pixels * groups * c_out];
+        assert!(out.len() >= batch * out_pixels * groups * c_out, "the output of a convolution is too short");
         let w = &w[..panels * k * PANEL];
         let bias = bias.map(|bias| &bias[..panels * PANEL]);
         if batch * volume(walk.pixels) * c_out == 0 {
@@ -228,13 +277,29 @@ impl<E: Epilogue> Correlation<E> {
         for dim in 0..3 {
             assert!(self.out_first[dim] + (walk.pixels[dim] - 1) * self.out_step[dim] < self.output[dim]);
         }
+        let inside = walk.stays_inside();
+        let pointwise = inside && walk.taps() == 1 && walk.pixels == self.input && walk.pixels == self.output;
+        let block = walk.block(c_in, c_out);
+        let n_blocks = (0..3).map(|dim| walk.pixels[dim].div_ceil(block[dim])).product::<usize>();
+        let (rows, row_cost) = if pointwise {
+            ((batch * in_pixels).div_ceil(MOST_ROWS), MOST_ROWS)
+        } else {
+            (batch * n_blocks, volume(block))
+        };
+        let (rows, pairs) = part.grid(rows, panels.div_ceil(2), row_cost, 2 * PANEL);
+        let columns = pairs.start * 2 * PANEL..(pairs.end * 2 * PANEL).min(c_out);
+        if rows.is_empty() || columns.is_empty() {
+            return;
+        }
+        let (w, bias) = (&w[columns.start * k..], bias.map(|bias| &bias[columns.start..]));
         let product = Product {
-            out: out[group * c_out..].as_mut_ptr(),
+            // SAFETY: within the first pixel of the output, whose length was checked.
+            out: unsafe { out.cast::<f32>().add(group * c_out + columns.start) },
             out_stride: self.out_step[2] * groups * c_out,
             row: 0,
             row_step: self.out_step[2],
-            col: group * c_out,
-            n: c_out,
+            col: group * c_out + columns.start,
+            n: columns.len(),
             row_stride: groups * c_in,
             window: Window::contiguous(k),
             b: w.as_ptr(),
@@ -242,18 +307,21 @@ impl<E: Epilogue> Correlation<E> {
             bias,
             epilogue: self.epilogue,
         };
-        let inside = walk.stays_inside();
         let x = if k == 0 { x } else { &x[group * c_in..] };
-        if inside && walk.taps() == 1 && walk.pixels == self.input && walk.pixels == self.output {
+        if pointwise {
+            let rows = rows.start * MOST_ROWS..(rows.end * MOST_ROWS).min(batch * in_pixels);
             // SAFETY: every pixel of the input, `groups * c_in` apart, makes a row of the output, all of the lengths
             // just cut; with one tap and as many pixels out as in, the walk visits each pixel in order.
-            return unsafe { blocks(s, &product, x.as_ptr(), 0, batch * in_pixels, k) };
+            return unsafe {
+                let x = x.as_ptr().add(rows.start * product.row_stride);
+                blocks(s, &product, x, rows.start, rows.len(), k);
+            };
         }
-        let block = walk.block(c_in, c_out);
         let band = if inside { &mut [][..] } else { &mut scratch[..walk.band_len(block, c_in)] };
-        for entry in 0..batch {
+        for entry in rows.start / n_blocks..rows.end.div_ceil(n_blocks) {
             let x = &x[entry * in_pixels * groups * c_in..];
-            for first in Blocks::new(walk.pixels, block) {
+            let (skip, end) = (rows.start.saturating_sub(entry * n_blocks), rows.end - entry * n_blocks);
+            for first in Blocks::new(walk.pixels, block).take(end).skip(skip) {
                 let size = [0, 1, 2].map(|dim| block[dim].min(walk.pixels[dim] - first[dim]));
                 let (from, pitch);
                 if k == 0 {

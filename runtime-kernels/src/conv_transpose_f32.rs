@@ -4,9 +4,10 @@
 //! one residue modulo the stride, a phase, share their taps. Each phase is a correlation of stride 1 with those taps in
 //! reverse, and no product with a structural zero is ever formed.
 
-use super::conv_f32::{ConvShape, Correlation, Walk};
+use super::conv_f32::{ConvShape, Correlation, Walk, conv_parts, group_share};
 use super::epilogue::Epilogue;
 use super::simd::{Simd, Task};
+use super::split::{Part, Split, whole};
 use super::tile_f32::PANEL;
 
 /// `out = epilogue(conv_transpose(x, w) + bias)`, with `w` packed by `pack::transpose`.
@@ -48,10 +49,33 @@ impl<E: Epilogue> Task for ConvTranspose<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { out, x, mut w, bias, scratch, shape, epilogue } = self;
+        whole(s, self);
+    }
+}
+
+impl<E: Epilogue> Split for ConvTranspose<'_, E> {
+    #[inline(always)]
+    fn parts(&self, threads: usize) -> usize {
+        conv_parts(&self.shape, self.shape.input, threads)
+    }
+
+    #[inline(always)]
+    fn scratch(&mut self) -> &mut [f32] {
+        self.scratch
+    }
+
+    #[inline(always)]
+    unsafe fn part<S: Simd>(task: *mut Self, s: S, part: Part, scratch: &mut [f32]) {
+        // SAFETY: the caller vouches for the task; its output is only written through this pointer, each part's elements
+        // by that part.
+        let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
+        let &Self { x, w, bias, shape, epilogue, .. } = task;
         let columns = shape.c_out.div_ceil(PANEL) * PANEL;
-        for group in 0..shape.groups {
+        let (groups, part) = group_share(shape.groups, part);
+        let group_len = Phase::all(&shape).map(|phase| phase.taps()).sum::<usize>() * shape.c_in * columns;
+        for group in groups {
             let bias = bias.map(|bias| &bias[group * columns..][..columns]);
+            let mut w = &w[group * group_len..];
             for phase in Phase::all(&shape) {
                 let correlation = Correlation {
                     batch: shape.batch,
@@ -68,7 +92,8 @@ impl<E: Epilogue> Task for ConvTranspose<'_, E> {
                 };
                 let (own, rest) = w.split_at(phase.taps() * shape.c_in * columns);
                 w = rest;
-                correlation.run(s, out, x, own, bias, scratch);
+                // SAFETY: the output is written through this pointer alone, this part of each phase by this caller.
+                unsafe { correlation.run(s, out, x, own, bias, scratch, part) };
             }
         }
     }

@@ -10,7 +10,7 @@
 //! - Everything up to the test module at the end of a file ships; the test module does not.
 #![no_std]
 
-#[cfg(test)]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
 pub mod activation;
@@ -79,7 +79,10 @@ pub mod simd_scalar;
 pub mod simd_wasm;
 pub mod softmax;
 pub mod source;
+pub mod split;
 pub mod strided;
+#[cfg(feature = "std")]
+pub mod team;
 mod tile_f32;
 mod tile_transpose;
 pub mod topk;

@@ -6,6 +6,7 @@
 //! partial vector of a row goes through the same vectors on the stack, so the expression is compiled only for whole ones.
 
 use super::simd::{Simd, Task};
+use super::split::{Part, Split, parts, whole};
 
 /// An expression of `N` floats.
 pub trait MapF32<const N: usize>: Copy {
@@ -116,6 +117,18 @@ impl<const N: usize, const R: usize> Rows<N, R> {
         self.dims[R - 1]
     }
 
+    /// Goes to the row that is `count` after the first, where this stands.
+    fn skip(&mut self, count: usize) {
+        let mut count = count;
+        for axis in (0..R - 1).rev() {
+            self.index[axis] = count % self.dims[axis];
+            count /= self.dims[axis];
+            for n in 0..N {
+                self.at[n] += self.index[axis] * self.strides[n][axis];
+            }
+        }
+    }
+
     /// Goes to the next row; false after the last.
     fn advance(&mut self) -> bool {
         for axis in (0..R - 1).rev() {
@@ -151,32 +164,49 @@ impl<F: MapF32<N>, const N: usize, const R: usize> Task for Map<'_, F, N, R> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Map { out, ins, dims, strides, f } = self;
+        whole(s, self);
+    }
+}
+
+impl<F: MapF32<N>, const N: usize, const R: usize> Split for Map<'_, F, N, R> {
+    #[inline(always)]
+    fn parts(&self, threads: usize) -> usize {
+        let len = volume(&self.dims);
+        parts(16 * len, len / 1024, threads)
+    }
+
+    #[inline(always)]
+    unsafe fn part<S: Simd>(task: *mut Self, s: S, part: Part, _: &mut [f32]) {
+        // SAFETY: the caller vouches for the task; its output is only written through this pointer, each part's elements
+        // by that part.
+        let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
+        let &Map { ins, dims, strides, f, .. } = task;
         let Some(mut rows) = Rows::checked(out.len(), ins.map(|x| x.map(<[f32]>::len)), dims, strides) else {
             return;
         };
-        let out = out.as_mut_ptr();
+        let out = out.cast::<f32>();
         let bases = ins.map(|x| x.map_or(out.cast_const(), <[f32]>::as_ptr));
         let row_len = rows.len();
         let inner = rows.strides.map(|strides| strides[R - 1]);
         let gathers = inner.iter().any(|&stride| stride > 1);
-        let mut row = out;
-        loop {
-            // SAFETY: `rows` only visits indices within `dims`, which were checked against each operand.
-            let from: [*const f32; N] = core::array::from_fn(|n| unsafe { bases[n].add(rows.at[n]) });
-            // SAFETY: the row starts within `out` and `row_len` elements of each operand were checked, as above.
+        // Whole rows where there are enough of them, else stretches of each, of whole lines of the cache.
+        let (n_rows, lines) = (volume(&rows.dims[..R - 1]), row_len.div_ceil(WIDEST));
+        let (mine, stretch) =
+            if n_rows >= 4 * part.of { (part.range(n_rows), 0..lines) } else { (0..n_rows, part.range(lines)) };
+        let (first, end) = (stretch.start * WIDEST, (stretch.end * WIDEST).min(row_len));
+        rows.skip(mine.start);
+        for row in mine {
+            // SAFETY: `rows` only visits indices within `dims`, which were checked against each operand and the output.
             unsafe {
+                let from = core::array::from_fn(|n| bases[n].add(rows.at[n] + first * inner[n]));
+                let row = out.add(row * row_len + first);
                 if gathers {
-                    map_row::<S, F, N, true>(s, f, row, from, inner, row_len);
+                    map_row::<S, F, N, true>(s, f, row, from, inner, end - first);
                 } else {
-                    map_row::<S, F, N, false>(s, f, row, from, inner, row_len);
+                    map_row::<S, F, N, false>(s, f, row, from, inner, end - first);
                 }
             }
-            if !rows.advance() {
-                break;
-            }
-            // SAFETY: there is another row, and rows of the output follow one another.
-            row = unsafe { row.add(row_len) };
+            rows.advance();
         }
     }
 }

@@ -7,6 +7,7 @@
 
 use super::epilogue::Epilogue;
 use super::simd::{Simd, Task};
+use super::split::{Part, Split, parts, whole};
 use super::tile_f32::{MOST_ROWS, PANEL, Product, Window, tile_rows};
 use super::tile_transpose::{TILE, transpose_tile};
 
@@ -69,24 +70,58 @@ impl<E: Epilogue> Task for MatMul<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { out, a, b, bias, scratch, m, k, n, a_row_stride, a_col_stride, epilogue } = self;
+        whole(s, self);
+    }
+}
+
+impl<E: Epilogue> Split for MatMul<'_, E> {
+    #[inline(always)]
+    fn parts(&self, threads: usize) -> usize {
+        let pieces = self.m.div_ceil(MOST_ROWS) * self.n.div_ceil(2 * PANEL);
+        parts(self.m * self.k * self.n, pieces, threads)
+    }
+
+    #[inline(always)]
+    fn scratch(&mut self) -> &mut [f32] {
+        self.scratch
+    }
+
+    #[inline(always)]
+    unsafe fn part<S: Simd>(task: *mut Self, s: S, part: Part, scratch: &mut [f32]) {
+        // SAFETY: the caller vouches for the task; its output is only written through this pointer, each part's elements
+        // by that part.
+        let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
+        let &Self { a, b, bias, m, k, n, a_row_stride, a_col_stride, epilogue, .. } = task;
         let panels = n.div_ceil(PANEL);
-        let (out, b) = (&mut out[..m * n], &b[..panels * k * PANEL]);
-        if out.is_empty() {
+        assert!(out.len() >= m * n, "the output of a product is too short");
+        let b = &b[..panels * k * PANEL];
+        if m * n == 0 {
             return;
         }
         let a = &a[..span(m, a_row_stride, k, a_col_stride)];
         let bias = bias.map(|bias| &bias[..panels * PANEL]);
+        let (rows, pairs) = part.grid(m.div_ceil(MOST_ROWS), n.div_ceil(2 * PANEL), MOST_ROWS, 2 * PANEL);
+        let rows = rows.start * MOST_ROWS..(rows.end * MOST_ROWS).min(m);
+        let columns = pairs.start * 2 * PANEL..(pairs.end * 2 * PANEL).min(n);
+        if rows.is_empty() || columns.is_empty() {
+            return;
+        }
+        let out = out.cast::<f32>();
+        let b = &b[columns.start * k..];
+        let bias = bias.map(|bias| &bias[columns.start..]);
         if m == 1 {
-            return row_by_panels(s, out, a, b, bias, k, a_col_stride, epilogue);
+            // SAFETY: these columns of the only row are this part's.
+            let out = unsafe { core::slice::from_raw_parts_mut(out.add(columns.start), columns.len()) };
+            return row_by_panels(s, out, a, b, bias, k, a_col_stride, columns.start, epilogue);
         }
         let product = Product {
-            out: out.as_mut_ptr(),
+            // SAFETY: within the output, whose length was checked.
+            out: unsafe { out.add(columns.start) },
             out_stride: n,
             row: 0,
             row_step: 1,
-            col: 0,
-            n,
+            col: columns.start,
+            n: columns.len(),
             row_stride: a_row_stride,
             window: Window::contiguous(k),
             b: b.as_ptr(),
@@ -95,14 +130,17 @@ impl<E: Epilogue> Task for MatMul<'_, E> {
             epilogue,
         };
         if a_col_stride == 1 || k <= 1 {
-            // SAFETY: `a`, `b`, `bias` and `out` were just cut to the lengths the sizes ask for.
-            return unsafe { blocks(s, &product, a.as_ptr(), 0, m, k) };
+            // SAFETY: `a`, `b` and `bias` were just cut to the lengths the sizes ask for, `out` is as long, and the
+            // rows and columns are this part's.
+            return unsafe {
+                blocks(s, &product, a.as_ptr().add(rows.start * a_row_stride), rows.start, rows.len(), k)
+            };
         }
         let stride = copy_stride(k);
-        let rows = block_rows(m, k);
-        let copy = &mut scratch[..rows * stride];
-        for row in (0..m).step_by(rows) {
-            let rows = rows.min(m - row);
+        let at_once = block_rows(m, k);
+        let copy = &mut scratch[..at_once * stride];
+        for row in rows.clone().step_by(at_once) {
+            let rows = at_once.min(rows.end - row);
             copy_transposed(copy, stride, &a[row * a_row_stride..], rows, k, a_row_stride, a_col_stride);
             let product = Product { row_stride: stride, ..product };
             // SAFETY: as above, with `rows` rows of `k` elements now in `copy`.
@@ -164,6 +202,7 @@ fn row_by_panels<S: Simd, E: Epilogue>(
     bias: Option<&[f32]>,
     k: usize,
     a_stride: usize,
+    col: usize,
     epilogue: E,
 ) {
     let vectors = const { PANEL / S::LANES };
@@ -211,7 +250,7 @@ fn row_by_panels<S: Simd, E: Epilogue>(
             let from = j * S::LANES;
             if from < out.len() {
                 let n = (out.len() - from).min(S::LANES);
-                let v = epilogue.apply(s, v, 0, p * PANEL + from, n);
+                let v = epilogue.apply(s, v, 0, col + p * PANEL + from, n);
                 store(s, v, &mut out[from..from + n]);
             }
         }
@@ -323,29 +362,72 @@ impl<E: Epilogue> Task for BatchMatMul<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { out, a, b, scratch, batch, m, k, n, a_row_stride, a_col_stride, b_row_stride, b_col_stride, .. } =
-            self;
-        let out = &mut out[..batch[0] * batch[1] * batch[2] * m * n];
-        if out.is_empty() {
+        whole(s, self);
+    }
+}
+
+impl<E: Epilogue> BatchMatMul<'_, E> {
+    /// Products to compute.
+    #[inline(always)]
+    fn entries(&self) -> usize {
+        self.batch[0] * self.batch[1] * self.batch[2]
+    }
+
+    /// Offsets of an entry's operands.
+    #[inline(always)]
+    fn at(&self, entry: usize) -> (usize, usize) {
+        let [_, second, third] = self.batch;
+        let (i, j, l) = (entry / (second * third), entry / third % second, entry % third);
+        let at = |strides: [usize; 3]| i * strides[0] + j * strides[1] + l * strides[2];
+        (at(self.a_batch_strides), at(self.b_batch_strides))
+    }
+}
+
+impl<E: Epilogue> Split for BatchMatMul<'_, E> {
+    #[inline(always)]
+    fn parts(&self, threads: usize) -> usize {
+        let entries = self.entries();
+        parts(entries * self.m * self.k * self.n, entries * self.m.div_ceil(MOST_ROWS), threads)
+    }
+
+    #[inline(always)]
+    fn scratch(&mut self) -> &mut [f32] {
+        self.scratch
+    }
+
+    #[inline(always)]
+    unsafe fn part<S: Simd>(task: *mut Self, s: S, part: Part, scratch: &mut [f32]) {
+        // SAFETY: the caller vouches for the task; its output is only written through this pointer, each part's elements
+        // by that part.
+        let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
+        let &Self { a, b, m, k, n, a_row_stride, a_col_stride, b_row_stride, b_col_stride, .. } = task;
+        let entries = task.entries();
+        assert!(out.len() >= entries * m * n, "the output of a product is too short");
+        if entries * m * n == 0 {
             return;
         }
+        // Rows of an entry are divided only where there are too few entries: each part packs its B.
+        let wide = if entries >= part.of { 1 } else { part.of.div_ceil(entries).min(m.div_ceil(MOST_ROWS)) };
+        let pieces = part.range(entries * wide);
         let (a_span, b_span) = (span(m, a_row_stride, k, a_col_stride), span(k, b_row_stride, n, b_col_stride));
         let at_once = panels_at_once(k, n);
         let panels = n.div_ceil(PANEL);
         let (packed, copy) = scratch.split_at_mut(at_once * k * PANEL);
         let stride = copy_stride(k);
         let mut have = usize::MAX;
-        for entry in 0..batch[0] * batch[1] * batch[2] {
-            let (i, j, l) = (entry / (batch[1] * batch[2]), entry / batch[2] % batch[1], entry % batch[2]);
-            let at = |strides: [usize; 3]| i * strides[0] + j * strides[1] + l * strides[2];
-            let (a_at, b_at) = (at(self.a_batch_strides), at(self.b_batch_strides));
+        for piece in pieces {
+            let entry = piece / wide;
+            let strips = Part { index: piece % wide, of: wide }.range(m.div_ceil(MOST_ROWS));
+            let rows = strips.start * MOST_ROWS..(strips.end * MOST_ROWS).min(m);
+            let (a_at, b_at) = task.at(entry);
             let (a, b) = (&a[a_at..a_at + a_span], &b[b_at..b_at + b_span]);
             if m == 1 && (b_col_stride == 1 || (b_row_stride == 1 && a_col_stride == 1)) {
-                let out = &mut out[entry * n..][..n];
+                // SAFETY: within the output, and the one row of this entry is this part's.
+                let out = unsafe { core::slice::from_raw_parts_mut(out.cast::<f32>().add(entry * n), n) };
                 if b_col_stride == 1 {
-                    row_by_rows(s, out, a, a_col_stride, b, b_row_stride, k, entry, self.epilogue);
+                    row_by_rows(s, out, a, a_col_stride, b, b_row_stride, k, entry, task.epilogue);
                 } else {
-                    row_by_columns(s, out, &a[..k], b, b_col_stride, entry, self.epilogue);
+                    row_by_columns(s, out, &a[..k], b, b_col_stride, entry, task.epilogue);
                 }
                 continue;
             }
@@ -365,7 +447,8 @@ impl<E: Epilogue> Task for BatchMatMul<'_, E> {
                     have = b_at;
                 }
                 let product = Product {
-                    out: out[entry * m * n + panel * PANEL..].as_mut_ptr(),
+                    // SAFETY: within the output, whose length was checked.
+                    out: unsafe { out.cast::<f32>().add(entry * m * n + panel * PANEL) },
                     out_stride: n,
                     row: entry * m,
                     row_step: 1,
@@ -376,16 +459,20 @@ impl<E: Epilogue> Task for BatchMatMul<'_, E> {
                     b: packed.as_ptr(),
                     panel_stride: k * PANEL,
                     bias: None,
-                    epilogue: self.epilogue,
+                    epilogue: task.epilogue,
                 };
                 if a_col_stride == 1 || k <= 1 {
-                    // SAFETY: `a` was cut to its rows, `packed` holds `width` panels, `out` the rows of this entry.
-                    unsafe { blocks(s, &product, a.as_ptr(), 0, m, k) };
+                    // SAFETY: `a` was cut to its rows, `packed` holds `width` panels, `out` the rows of this entry, and
+                    // those given are this part's.
+                    unsafe {
+                        let a = a.as_ptr().add(rows.start * a_row_stride);
+                        blocks(s, &product, a, rows.start, rows.len(), k);
+                    }
                 } else {
-                    let rows = block_rows(m, k);
-                    let copy = &mut copy[..rows * stride];
-                    for row in (0..m).step_by(rows) {
-                        let rows = rows.min(m - row);
+                    let at_once = block_rows(m, k);
+                    let copy = &mut copy[..at_once * stride];
+                    for row in rows.clone().step_by(at_once) {
+                        let rows = at_once.min(rows.end - row);
                         copy_transposed(copy, stride, &a[row * a_row_stride..], rows, k, a_row_stride, a_col_stride);
                         let product = Product { row_stride: stride, ..product };
                         // SAFETY: as above, with `rows` rows of `k` elements now in `copy`.

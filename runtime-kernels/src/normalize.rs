@@ -5,6 +5,7 @@
 
 use super::reduce::{Sum, SumSq, reduce_row};
 use super::simd::{Simd, Task};
+use super::split::{Part, Split, own, parts, times, whole};
 
 /// `out[r] = (x[r] - mean) / sqrt(variance + epsilon) · gamma + beta`
 pub struct LayerNorm<'a> {
@@ -64,25 +65,40 @@ pub struct GroupNorm<'a> {
     pub epsilon: f32,
 }
 
-impl Task for LayerNorm<'_> {
-    type Out = ();
+macro_rules! row_norms {
+    ($($norm:ident $centred:literal)*) => {$(
+        impl Task for $norm<'_> {
+            type Out = ();
 
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let LayerNorm { out, x, gamma, beta, rows, len, epsilon } = self;
-        norm_rows::<S, true>(s, out, x, gamma, beta, rows, len, epsilon);
-    }
+            #[inline(always)]
+            fn run<S: Simd>(self, s: S) {
+                whole(s, self);
+            }
+        }
+
+        impl Split for $norm<'_> {
+            #[inline(always)]
+            fn parts(&self, threads: usize) -> usize {
+                parts(16 * self.rows * self.len, self.rows, threads)
+            }
+
+            #[inline(always)]
+            unsafe fn part<S: Simd>(task: *mut Self, s: S, part: Part, _: &mut [f32]) {
+                // SAFETY: the caller vouches for the task; its output is only written through this pointer.
+                let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
+                let &Self { x, gamma, beta, len, epsilon, .. } = task;
+                let rows = part.range(task.rows);
+                let range = times(&rows, len);
+                let x = x.map(|x| &x[range.clone()]);
+                // SAFETY: rows are divided among the parts.
+                let out = unsafe { own(out, range) };
+                norm_rows::<S, $centred>(s, out, x, gamma, beta, rows.len(), len, epsilon);
+            }
+        }
+    )*};
 }
 
-impl Task for RmsNorm<'_> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let RmsNorm { out, x, gamma, beta, rows, len, epsilon } = self;
-        norm_rows::<S, false>(s, out, x, gamma, beta, rows, len, epsilon);
-    }
-}
+row_norms!(LayerNorm true RmsNorm false);
 
 /// The mean of a row and one over its deviation.
 #[inline(always)]

@@ -6,6 +6,7 @@
 use core::ops::Range;
 
 use super::simd::{Simd, Task};
+use super::split::{Part, Split, own, parts, times, whole};
 use super::window::{taps_inside, volume};
 
 /// The sizes of a pooling; spatial dimensions are `[depth, height, width]`, those a model lacks are 1.
@@ -222,31 +223,47 @@ impl Clip {
 
 /// Calls `each(output pixel, image, clip, position)` for every output pixel.
 #[inline(always)]
-pub(super) fn windows(shape: &PoolShape, mut each: impl FnMut(usize, usize, Clip, [usize; 3])) {
+pub(super) fn windows(shape: &PoolShape, each: impl FnMut(usize, usize, Clip, [usize; 3])) {
+    let [depth, height, _] = shape.output;
+    windows_of(shape, 0..shape.batch * depth * height, each);
+}
+
+/// The same for the pixels of some lines, counted over all images.
+#[inline(always)]
+fn windows_of(shape: &PoolShape, lines: Range<usize>, mut each: impl FnMut(usize, usize, Clip, [usize; 3])) {
     let [depth, height, width] = shape.output;
-    let mut pixel = 0;
-    for entry in 0..shape.batch {
-        for d in 0..depth {
-            for h in 0..height {
-                for w in 0..width {
-                    each(pixel, entry, Clip::new(shape, [d, h, w]), [d, h, w]);
-                    pixel += 1;
-                }
-            }
+    for line in lines {
+        let (entry, d, h) = (line / height / depth, line / height % depth, line % height);
+        for w in 0..width {
+            each(line * width + w, entry, Clip::new(shape, [d, h, w]), [d, h, w]);
         }
     }
 }
 
-/// Folds every window; `counts` says by how many elements the result is divided, if it is.
+/// Folds the windows of a part; an average counts the padding if `include_pad`.
+///
+/// # Safety
+/// `out` must be valid, and this part of it used by nothing else.
 #[inline(always)]
-fn pool<S: Simd, F: Fold>(s: S, out: &mut [f32], x: &[f32], shape: &PoolShape, fold: F, include_pad: bool) {
+unsafe fn pool<S: Simd, F: Fold>(
+    s: S,
+    out: *mut [f32],
+    x: &[f32],
+    shape: &PoolShape,
+    fold: F,
+    include_pad: bool,
+    part: Part,
+) {
     let channels = shape.channels;
     let image = volume(shape.input) * channels;
-    let out = &mut out[..shape.batch * volume(shape.output) * channels];
+    let lines = part.range(shape.batch * shape.output[0] * shape.output[1]);
+    let first = lines.start * shape.output[2];
+    // SAFETY: lines are divided among the parts.
+    let out = unsafe { own(out, times(&lines, shape.output[2] * channels)) };
     let x = &x[..shape.batch * image];
-    windows(shape, |pixel, entry, clip, at| {
+    windows_of(shape, lines, |pixel, entry, clip, at| {
         let x = &x[entry * image..][..image];
-        let out = &mut out[pixel * channels..][..channels];
+        let out = &mut out[(pixel - first) * channels..][..channels];
         let count = if include_pad { padded_count(shape, at) } else { clip.len() };
         assert!(clip.end() * channels <= x.len());
         let mut c = 0;
@@ -309,31 +326,41 @@ pub(super) fn padded_count(shape: &PoolShape, at: [usize; 3]) -> usize {
     volume(taps)
 }
 
-impl Task for MaxPool<'_> {
-    type Out = ();
+macro_rules! pools {
+    ($($pool:ident: |$task:ident| $fold:expr, $include_pad:expr;)*) => {$(
+        impl Task for $pool<'_> {
+            type Out = ();
 
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        pool(s, self.out, self.x, &self.shape, Greatest, false);
-    }
+            #[inline(always)]
+            fn run<S: Simd>(self, s: S) {
+                whole(s, self);
+            }
+        }
+
+        impl Split for $pool<'_> {
+            #[inline(always)]
+            fn parts(&self, threads: usize) -> usize {
+                let PoolShape { batch, output, kernel, channels, .. } = self.shape;
+                parts(4 * batch * volume(output) * volume(kernel) * channels, batch * output[0] * output[1], threads)
+            }
+
+            #[inline(always)]
+            unsafe fn part<S: Simd>(task: *mut Self, s: S, part: Part, _: &mut [f32]) {
+                // SAFETY: the caller vouches for the task; its output is only written through this pointer, each part's
+                // elements by that part.
+                unsafe {
+                    let (out, $task) = (&raw mut *(*task).out, &*task);
+                    pool(s, out, $task.x, &$task.shape, $fold, $include_pad, part);
+                }
+            }
+        }
+    )*};
 }
 
-impl Task for AvgPool<'_> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        pool(s, self.out, self.x, &self.shape, Mean, self.count_include_pad);
-    }
-}
-
-impl Task for LpPool<'_> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        pool(s, self.out, self.x, &self.shape, Norm(self.p), false);
-    }
+pools! {
+    MaxPool: |task| Greatest, false;
+    AvgPool: |task| Mean, task.count_include_pad;
+    LpPool: |task| Norm(task.p), false;
 }
 
 impl Task for MaxPoolIndices<'_> {

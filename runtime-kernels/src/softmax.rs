@@ -8,6 +8,7 @@ use super::math_exp::exp_flushed;
 use super::math_log::log;
 use super::reduce::{Max, reduce_row};
 use super::simd::{Simd, Task};
+use super::split::{Part, Split, own, parts, times, whole};
 
 /// `out[o, l, i] = e^x[o, l, i] / Σ e^x[o, .., i]`
 pub struct Softmax<'a> {
@@ -37,25 +38,38 @@ pub struct LogSoftmax<'a> {
     pub inner: usize,
 }
 
-impl Task for Softmax<'_> {
-    type Out = ();
+macro_rules! softmaxes {
+    ($($softmax:ident $log:literal)*) => {$(
+        impl Task for $softmax<'_> {
+            type Out = ();
 
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let Softmax { out, x, outer, len, inner } = self;
-        run::<S, false>(s, out, x, outer, len, inner);
-    }
+            #[inline(always)]
+            fn run<S: Simd>(self, s: S) {
+                whole(s, self);
+            }
+        }
+
+        impl Split for $softmax<'_> {
+            #[inline(always)]
+            fn parts(&self, threads: usize) -> usize {
+                parts(32 * self.outer * self.len * self.inner, self.outer, threads)
+            }
+
+            #[inline(always)]
+            unsafe fn part<S: Simd>(task: *mut Self, s: S, part: Part, _: &mut [f32]) {
+                // SAFETY: the caller vouches for the task; its output is only written through this pointer.
+                let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
+                let rows = part.range(task.outer);
+                let range = times(&rows, task.len * task.inner);
+                let x = task.x.map(|x| &x[range.clone()]);
+                // SAFETY: rows are divided among the parts.
+                run::<S, $log>(s, unsafe { own(out, range) }, x, rows.len(), task.len, task.inner);
+            }
+        }
+    )*};
 }
 
-impl Task for LogSoftmax<'_> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let LogSoftmax { out, x, outer, len, inner } = self;
-        run::<S, true>(s, out, x, outer, len, inner);
-    }
-}
+softmaxes!(Softmax false LogSoftmax true);
 
 /// A vector of the widest instruction set.
 const WIDEST: usize = 16;

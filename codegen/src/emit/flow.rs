@@ -8,22 +8,31 @@ use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
 
 /// What runs, where `self` is the run and `s` the instruction set.
-pub fn block(plan: &Plan, names: &Names, sizes: &Sizes, flow: &[Flow]) -> TokenStream {
-    let parts = flow.iter().map(|part| one(plan, names, sizes, part));
+pub fn block(walk: &Walk, flow: &[Flow]) -> TokenStream {
+    let parts = flow.iter().map(|part| one(walk, part));
     quote!(#(#parts)*)
 }
 
-fn one(plan: &Plan, names: &Names, sizes: &Sizes, part: &Flow) -> TokenStream {
-    let access = Access { plan, names, sizes };
+fn one(walk: &Walk, part: &Flow) -> TokenStream {
+    let &Walk { plan, names, sizes, profile } = walk;
     match part {
         Flow::Call(at) => {
             let name = &names.steps[*at];
-            match &plan.steps[*at].count {
+            let call = match &plan.steps[*at].count {
                 None => quote!(#name(s, &mut self.arena, &self.io);),
                 Some(count) => {
                     let found = setter(plan, count);
                     quote!(self.io.sizes = self.io.sizes.#found(#name(s, &mut self.arena, &self.io));)
                 }
+            };
+            let at = Literal::usize_unsuffixed(*at);
+            match profile {
+                false => call,
+                true => quote! {
+                    let start = ::std::time::Instant::now();
+                    #call
+                    self.times[#at] += start.elapsed();
+                },
             }
         }
         Flow::Check(a, b) => {
@@ -37,8 +46,8 @@ fn one(plan: &Plan, names: &Names, sizes: &Sizes, part: &Flow) -> TokenStream {
             }
         }
         Flow::If { condition, then, otherwise } => {
-            let condition = access.read(condition);
-            let (then, otherwise) = (block(plan, names, sizes, then), block(plan, names, sizes, otherwise));
+            let condition = walk.read(condition);
+            let (then, otherwise) = (block(walk, then), block(walk, otherwise));
             quote! {
                 if #condition != 0 {
                     #then
@@ -49,15 +58,15 @@ fn one(plan: &Plan, names: &Names, sizes: &Sizes, part: &Flow) -> TokenStream {
         }
         Flow::Loop(turns) => {
             let Loop { turn, trips, condition, going, body, count } = &**turns;
-            let put = access.write(turn, &quote!(turn));
-            let body = block(plan, names, sizes, body);
-            let trips = trips.as_ref().map_or(quote!(i64::MAX), |trips| access.read(trips));
+            let put = walk.write(turn, &quote!(turn));
+            let body = block(walk, body);
+            let trips = trips.as_ref().map_or(quote!(i64::MAX), |trips| walk.read(trips));
             let begin = condition.as_ref().map_or(quote!(true), |condition| {
-                let condition = access.read(condition);
+                let condition = walk.read(condition);
                 quote!(#condition != 0)
             });
             let again = going.as_ref().map(|going| {
-                let going = access.read(going);
+                let going = walk.read(going);
                 quote!(going = #going != 0;)
             });
             let found = count.as_ref().map(|count| {
@@ -86,14 +95,18 @@ fn setter(plan: &Plan, count: &str) -> proc_macro2::Ident {
     format_ident!("with_{}", symbol_ident(&plan.all_symbols(), count))
 }
 
-/// One element of an operand, from outside the steps.
-struct Access<'a> {
-    plan: &'a Plan,
-    names: &'a Names,
-    sizes: &'a Sizes,
+/// What the walk is written from.
+#[derive(Clone, Copy)]
+pub struct Walk<'a> {
+    pub plan: &'a Plan,
+    pub names: &'a Names,
+    pub sizes: &'a Sizes,
+    /// Whether each call is timed.
+    pub profile: bool,
 }
 
-impl Access<'_> {
+/// One element of an operand, from outside the steps.
+impl Walk<'_> {
     fn read(&self, operand: &Operand) -> TokenStream {
         let ty = format_ident!("{}", operand.dtype.rust());
         match operand.place {

@@ -84,7 +84,7 @@ fn module_body(
     let sizes = sizes::Sizes::new(plan);
     let model = model::model(plan, names, options, about, weights, &sizes);
     let dispatch = dispatch::dispatch(isas);
-    let steps = steps::steps(plan, names, &sizes);
+    let steps = steps::steps(plan, names, options, &sizes);
     let funcs = exprs::funcs(plan);
     let sizes = sizes.definition(plan);
     quote! {

@@ -40,9 +40,10 @@ pub fn model(
     let sha = &about.sha256;
     let source = &about.source;
     let weights = weight_static(plan, weights);
-    let (storage, new) = storage(ty, options, arena_bytes);
+    let (storage, new) = storage(plan, ty, options, arena_bytes);
     let run = run(plan, names, options, arena_bytes.is_some(), sizes);
     let outputs = outputs(plan, names);
+    let steps = options.profile.then(|| profile(plan));
     let views = plan.is_dynamic().then(|| {
         quote!(
             pub use kernels::view::{ShapeError, View};
@@ -66,6 +67,7 @@ pub fn model(
             pub const SOURCE: &'static str = #source;
             /// SHA-256 of that file.
             pub const SOURCE_SHA256: &'static str = #sha;
+            #steps
 
             #new
 
@@ -73,6 +75,17 @@ pub fn model(
         }
 
         #outputs
+    }
+}
+
+/// What a profiled model says of its steps.
+fn profile(plan: &Plan) -> TokenStream {
+    let len = Literal::usize_unsuffixed(plan.steps.len());
+    quote! {
+        /// Time spent in each step, over all runs so far; the module's documentation lists the steps.
+        pub fn times(&self) -> &[::std::time::Duration; #len] {
+            &self.times
+        }
     }
 }
 
@@ -98,7 +111,15 @@ fn weight_static(plan: &Plan, weights: &WeightSource) -> TokenStream {
     }
 }
 
-fn storage(ty: &proc_macro2::Ident, options: &Options, arena_bytes: Option<usize>) -> (TokenStream, TokenStream) {
+fn storage(
+    plan: &Plan,
+    ty: &proc_macro2::Ident,
+    options: &Options,
+    arena_bytes: Option<usize>,
+) -> (TokenStream, TokenStream) {
+    let n_steps = Literal::usize_unsuffixed(plan.steps.len());
+    let times = options.profile.then(|| quote!(times: [::std::time::Duration; #n_steps],));
+    let no_times = options.profile.then(|| quote!(times: [::std::time::Duration::ZERO; #n_steps],));
     match arena_bytes {
         Some(bytes) if !options.std => {
             let bytes = Literal::usize_unsuffixed(bytes);
@@ -116,11 +137,11 @@ fn storage(ty: &proc_macro2::Ident, options: &Options, arena_bytes: Option<usize
                 Some(_) => quote!(Self::ARENA_BYTES.div_ceil(64)),
                 None => quote!(0),
             };
-            let storage = quote!(arena: ::std::vec::Vec<kernels::arena::Block>,);
+            let storage = quote!(arena: ::std::vec::Vec<kernels::arena::Block>, #times);
             let new = quote! {
                 /// A model ready to run; its working memory is taken from the heap here, once.
                 pub fn new() -> #ty {
-                    #ty { arena: ::std::vec![kernels::arena::Block::ZERO; #blocks] }
+                    #ty { arena: ::std::vec![kernels::arena::Block::ZERO; #blocks], #no_times }
                 }
             };
             (storage, new)
@@ -243,12 +264,13 @@ fn run(plan: &Plan, names: &Names, options: &Options, fixed: bool, sizes: &Sizes
     let value = if dynamic { quote!(Ok(#value)) } else { value };
     let fails = plan.may_fail().then(|| quote!(?));
     let found = (!plan.counts.is_empty()).then(|| quote!(let sizes = &));
+    let times = options.profile.then(|| quote!(times: &mut self.times,));
     let run = if plan.steps.is_empty() {
         quote!()
     } else {
         quote! {
             let io = Io { #(#io_fields,)* #io_sizes weights: kernels::arena::Weights(&WEIGHTS.0) };
-            #found Isa::best().run(Run { arena: #arena, io }) #fails;
+            #found Isa::best().run(Run { arena: #arena, io, #times }) #fails;
         }
     };
     quote! {

@@ -1,15 +1,17 @@
 //! One small function a step, and the walk over them; never one giant `forward`.
 
 use super::exprs;
+use super::flow::{Walk, block};
 use super::names::Names;
 use super::sizes::Sizes;
 use crate::ir::{DType, Dim};
+use crate::options::Options;
 use crate::plan::{Arg, Operand, Place, Plan, Step};
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
 
 /// The step functions, what they read beside the arena, and the task that runs them all.
-pub fn steps(plan: &Plan, names: &Names, sizes: &Sizes) -> TokenStream {
+pub fn steps(plan: &Plan, names: &Names, options: &Options, sizes: &Sizes) -> TokenStream {
     let inputs = &names.inputs;
     let types = plan.inputs.iter().map(|port| {
         let ty = format_ident!("{}", port.dtype.rust());
@@ -17,7 +19,9 @@ pub fn steps(plan: &Plan, names: &Names, sizes: &Sizes) -> TokenStream {
     });
     let sizes_field = plan.is_dynamic().then(|| quote!(sizes: Sizes,));
     let functions = plan.steps.iter().zip(&names.steps).map(|(step, name)| function(plan, step, name, names, sizes));
-    let calls = super::flow::block(plan, names, sizes, &plan.flow);
+    let calls = block(&Walk { plan, names, sizes, profile: options.profile }, &plan.flow);
+    let n_steps = Literal::usize_unsuffixed(plan.steps.len());
+    let times = options.profile.then(|| quote!(times: &'a mut [::std::time::Duration; #n_steps],));
     let (out, last) = match plan.counts.is_empty() {
         true => (quote!(()), quote!(())),
         false => (quote!(Sizes), quote!(self.io.sizes)),
@@ -39,6 +43,7 @@ pub fn steps(plan: &Plan, names: &Names, sizes: &Sizes) -> TokenStream {
         struct Run<'a> {
             arena: kernels::arena::Arena<'a>,
             io: Io<'a>,
+            #times
         }
 
         impl kernels::simd::Task for Run<'_> {

@@ -1,0 +1,285 @@
+//! A team of threads that share the heavy steps of a run.
+//!
+//! The caller is one of them. The others wait for work by spinning for a moment, since one step follows another within
+//! microseconds, and then sleep. A job is announced by one atomic number, which also says how many workers it wants; only
+//! those are waited for. Parts are claimed one by one, so that a thread that was late does less.
+//! This is the one kernel file that needs `std`.
+
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use std::vec::Vec;
+
+use super::simd::{Simd, Task};
+use super::split::{Part, Split};
+
+/// How long a worker spins before it sleeps.
+const SPIN: Duration = Duration::from_micros(100);
+
+/// Most threads of a team.
+const MOST: usize = 256;
+
+/// Does `task`, on the team's threads if there is a team and the task is worth it.
+#[inline(always)]
+pub fn enter<S: Simd, T: Split>(s: S, team: Option<&Team>, task: T) {
+    let Some(team) = team else { return s.enter(task) };
+    let parts = task.parts(team.threads());
+    // A team that is at work already has no time for another's task.
+    if parts < 2 || team.shared.taken.swap(true, Ordering::Acquire) {
+        return s.enter(task);
+    }
+    team.run(s, task, parts);
+}
+
+/// Threads that work together; dropping it ends them.
+pub struct Team {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+/// What all threads of a team see.
+struct Shared {
+    /// The number of jobs so far in the upper bits, the workers wanted for the last in the lower 16.
+    signal: Signal,
+    /// The last job; written while no worker is wanted.
+    job: UnsafeCell<Job>,
+    /// Parts claimed of it.
+    claimed: Line<AtomicUsize>,
+    /// Workers that have not finished it.
+    busy: Line<AtomicUsize>,
+    /// Whether the team has a job, since it can have but one.
+    taken: AtomicBool,
+    /// Whether a worker panicked.
+    failed: AtomicBool,
+    /// Whether the team is at its end.
+    over: AtomicBool,
+    /// Whether each worker sleeps.
+    asleep: Vec<Line<AtomicBool>>,
+    /// Whether threads outnumber processors, so that waiting must give way.
+    crowded: bool,
+}
+
+type Signal = Line<AtomicU64>;
+
+/// A value in cache lines of its own.
+#[repr(align(128))]
+struct Line<T>(T);
+
+/// A task and how to do a part of it.
+#[derive(Clone, Copy)]
+struct Job {
+    work: unsafe fn(*const (), Part, &mut Vec<f32>),
+    context: *const (),
+    parts: usize,
+}
+
+// SAFETY: `job` is written only by the thread that holds `taken`, while no worker is wanted, and read only by workers that
+// are: the signal orders one before the other, and `busy` the other before the next.
+unsafe impl Sync for Shared {}
+// SAFETY: the pointers in `job` are followed only while `Team::run` keeps what they point to alive.
+unsafe impl Send for Shared {}
+
+impl Shared {
+    /// The next part of the job that nobody has claimed.
+    fn claim(&self, parts: usize) -> Option<Part> {
+        let index = self.claimed.0.fetch_add(1, Ordering::Relaxed);
+        (index < parts).then_some(Part { index, of: parts })
+    }
+
+    /// What worker `me` does all its life.
+    fn serve(&self, me: usize) {
+        let mut scratch = Vec::new();
+        let mut seen = 0;
+        loop {
+            seen = self.next_signal(me, seen);
+            if self.over.load(Ordering::Acquire) {
+                return;
+            }
+            if me >= (seen & 0xFFFF) as usize {
+                continue;
+            }
+            // SAFETY: this worker is wanted, so the job stays what it is until `busy` has been counted down.
+            let job = unsafe { *self.job.get() };
+            let done = catch_unwind(AssertUnwindSafe(|| {
+                while let Some(part) = self.claim(job.parts) {
+                    // SAFETY: the caller keeps the context alive, and each part is claimed once.
+                    unsafe { (job.work)(job.context, part, &mut scratch) };
+                }
+            }));
+            if done.is_err() {
+                self.failed.store(true, Ordering::Relaxed);
+            }
+            self.busy.0.fetch_sub(1, Ordering::Release);
+        }
+    }
+
+    /// Waits until the signal is not `seen`; returns it.
+    fn next_signal(&self, me: usize, seen: u64) -> u64 {
+        let mut since = None;
+        for turn in 1_u32.. {
+            let signal = self.signal.0.load(Ordering::Acquire);
+            if signal != seen {
+                return signal;
+            }
+            core::hint::spin_loop();
+            if self.crowded {
+                thread::yield_now();
+            }
+            if turn.is_multiple_of(64) && since.get_or_insert_with(Instant::now).elapsed() > SPIN {
+                break;
+            }
+        }
+        // Either this sees a new signal, or whoever signals sees that this sleeps.
+        let asleep = &self.asleep[me].0;
+        asleep.store(true, Ordering::SeqCst);
+        loop {
+            let signal = self.signal.0.load(Ordering::SeqCst);
+            if signal != seen {
+                asleep.store(false, Ordering::Relaxed);
+                return signal;
+            }
+            thread::park();
+        }
+    }
+
+    /// Announces the next job to `workers` workers.
+    fn announce(&self, workers: usize, threads: &[JoinHandle<()>]) {
+        let last = self.signal.0.load(Ordering::Relaxed);
+        self.signal.0.store(((last >> 16) + 1) << 16 | workers as u64, Ordering::SeqCst);
+        for (asleep, thread) in self.asleep.iter().zip(threads).take(workers) {
+            if asleep.0.load(Ordering::SeqCst) {
+                thread.thread().unpark();
+            }
+        }
+    }
+
+    /// Waits until every worker has done its parts.
+    fn finish(&self) {
+        let mut turn = 0_u32;
+        while self.busy.0.load(Ordering::Acquire) > 0 {
+            core::hint::spin_loop();
+            turn = turn.saturating_add(1);
+            if self.crowded || turn > 20_000 {
+                thread::yield_now();
+            }
+        }
+    }
+}
+
+impl Team {
+    /// A team of `threads` threads, of which the caller is one; 0 stands for as many as there are processors.
+    ///
+    /// Where the system grants no more threads, the team is smaller.
+    pub fn new(threads: usize) -> Self {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let threads = if threads == 0 { processors } else { threads }.min(MOST);
+        let nothing = Job { work: |_, _, _| {}, context: core::ptr::null(), parts: 0 };
+        let shared = Arc::new(Shared {
+            signal: Line(AtomicU64::new(0)),
+            job: UnsafeCell::new(nothing),
+            claimed: Line(AtomicUsize::new(0)),
+            busy: Line(AtomicUsize::new(0)),
+            taken: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+            asleep: (1..threads).map(|_| Line(AtomicBool::new(false))).collect(),
+            crowded: threads > processors,
+        });
+        let spawn = |me: usize| {
+            let shared = shared.clone();
+            thread::Builder::new().name(std::format!("kiln-{me}")).spawn(move || shared.serve(me)).ok()
+        };
+        let workers = (0..threads.saturating_sub(1)).map_while(spawn).collect();
+        Self { shared, workers }
+    }
+
+    /// Threads, the caller among them.
+    #[inline(always)]
+    pub fn threads(&self) -> usize {
+        self.workers.len() + 1
+    }
+
+    /// Does `task` in `parts` parts; the caller has taken the team. Panics if a part did.
+    fn run<S: Simd, T: Split>(&self, s: S, mut task: T, parts: usize) {
+        let shared = &*self.shared;
+        let own = task.scratch();
+        let scratch_len = own.len();
+        let own: *mut [f32] = own;
+        let context = Context { s, task: &raw mut task, scratch_len };
+        let job = Job { work: worker_part::<S, T>, context: (&raw const context).cast(), parts };
+        // SAFETY: the team was free, so no worker is wanted, and the caller has taken it.
+        unsafe { *shared.job.get() = job };
+        let workers = self.workers.len().min(parts - 1);
+        shared.claimed.0.store(0, Ordering::Relaxed);
+        shared.busy.0.store(workers, Ordering::Relaxed);
+        let end = End(shared);
+        shared.announce(workers, &self.workers);
+        while let Some(part) = shared.claim(parts) {
+            // SAFETY: each part is claimed once, and the task's own scratch is used by this thread alone.
+            s.enter(One { task: context.task, part, scratch: unsafe { &mut *own } });
+        }
+        drop(end);
+        assert!(!shared.failed.swap(false, Ordering::Relaxed), "a thread of the model's team panicked");
+    }
+}
+
+impl Drop for Team {
+    fn drop(&mut self) {
+        self.shared.over.store(true, Ordering::Release);
+        self.shared.announce(self.workers.len(), &self.workers);
+        for worker in self.workers.drain(..) {
+            // A worker catches every panic, so there is nothing to hear of.
+            let _ = worker.join();
+        }
+    }
+}
+
+/// The end of a job: the task is not let go before every worker has, also if the caller panics.
+struct End<'a>(&'a Shared);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.finish();
+        self.0.taken.store(false, Ordering::Release);
+    }
+}
+
+/// A job's task with its instruction set.
+struct Context<S, T> {
+    s: S,
+    task: *mut T,
+    scratch_len: usize,
+}
+
+/// A part of a task as a worker does it, in memory of its own.
+///
+/// # Safety
+/// `context` must be a living `Context<S, T>`, and the part nobody else's.
+unsafe fn worker_part<S: Simd, T: Split>(context: *const (), part: Part, scratch: &mut Vec<f32>) {
+    // SAFETY: the caller vouches for it; workers only read it.
+    let context = unsafe { &*context.cast::<Context<S, T>>() };
+    if scratch.len() < context.scratch_len {
+        scratch.resize(context.scratch_len, 0.0);
+    }
+    context.s.enter(One { task: context.task, part, scratch: &mut scratch[..context.scratch_len] });
+}
+
+/// A part of a task; made only in this file, of a task that lives until its end and a part claimed by its maker.
+struct One<'a, T> {
+    task: *mut T,
+    part: Part,
+    scratch: &'a mut [f32],
+}
+
+impl<T: Split> Task for One<'_, T> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        // SAFETY: whoever made this vouched for it.
+        unsafe { T::part(self.task, s, self.part, self.scratch) }
+    }
+}

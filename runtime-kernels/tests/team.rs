@@ -1,0 +1,300 @@
+//! Whatever the number of threads, the result is the same, bit for bit.
+
+mod isa;
+
+use isa::{OnIsa, each_isa, random};
+use kiln_kernels::conv_depthwise_f32::ConvDepthwise;
+use kiln_kernels::conv_f32::{Conv, ConvShape, conv_scratch_len};
+use kiln_kernels::conv_transpose_f32::{ConvTranspose, conv_transpose_scratch_len};
+use kiln_kernels::epilogue::{Epilogue, operand};
+use kiln_kernels::map::{Map, MapF32};
+use kiln_kernels::matmul_f32::{BatchMatMul, MatMul, batch_scratch_len, scratch_len};
+use kiln_kernels::normalize::LayerNorm;
+use kiln_kernels::pack;
+use kiln_kernels::pool::{MaxPool, PoolShape};
+use kiln_kernels::simd::{Simd, Task};
+use kiln_kernels::softmax::Softmax;
+use kiln_kernels::split::{Part, Split, whole};
+use kiln_kernels::team::{Team, enter};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Adds an operand shaped like the output, so that a part that miscounts its rows or columns is seen.
+#[derive(Clone, Copy)]
+struct Add<'a> {
+    residual: &'a [f32],
+    n: usize,
+}
+
+impl Epilogue for Add<'_> {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, v: S::F32, row: usize, col: usize, n: usize) -> S::F32 {
+        s.add(v, operand(s, self.residual, row * self.n + col, n))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Sum;
+
+impl MapF32<2> for Sum {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, v: [S::F32; 2]) -> S::F32 {
+        s.add(v[0], v[1])
+    }
+}
+
+/// A task in as many parts as wanted, however little it is.
+struct InParts<T>(T, usize);
+
+impl<T: Split> Task for InParts<T> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        whole(s, self);
+    }
+}
+
+impl<T: Split> Split for InParts<T> {
+    fn parts(&self, _: usize) -> usize {
+        self.1
+    }
+
+    fn scratch(&mut self) -> &mut [f32] {
+        self.0.scratch()
+    }
+
+    #[inline(always)]
+    unsafe fn part<S: Simd>(task: *mut Self, s: S, part: Part, scratch: &mut [f32]) {
+        // SAFETY: as the caller says.
+        unsafe { T::part(&raw mut (*task).0, s, part, scratch) }
+    }
+}
+
+struct Teams {
+    teams: Vec<Team>,
+    compared: usize,
+}
+
+impl Teams {
+    /// Compares what every team makes of a task, in a few numbers of parts, with what one thread does.
+    fn check<S: Simd>(&mut self, s: S, len: usize, mut run: impl FnMut(S, &mut [f32], Option<(&Team, usize)>)) {
+        let mut want = vec![f32::NAN; len];
+        run(s, &mut want, None);
+        assert!(want.iter().all(|x| !x.is_nan()));
+        for team in &self.teams {
+            for parts in [2, team.threads(), 2 * team.threads(), 7] {
+                let mut got = vec![f32::NAN; len];
+                run(s, &mut got, Some((team, parts)));
+                assert!(
+                    want.iter().zip(&got).all(|(a, b)| a.to_bits() == b.to_bits()),
+                    "{} threads, {parts} parts",
+                    team.threads()
+                );
+                self.compared += 1;
+            }
+        }
+    }
+}
+
+fn go<S: Simd, T: Split>(s: S, task: T, team: Option<(&Team, usize)>) {
+    match team {
+        None => s.enter(task),
+        Some((team, parts)) => enter(s, Some(team), InParts(task, parts)),
+    }
+}
+
+const CONVS: [ConvShape; 6] = [
+    conv([1, 23, 17], [1, 3, 3], [1, 1, 1], [0, 1, 1], 1, 5, 40),
+    conv([1, 20, 20], [1, 1, 1], [1, 1, 1], [0, 0, 0], 1, 24, 96),
+    conv([1, 19, 31], [1, 5, 3], [1, 2, 2], [0, 2, 1], 1, 3, 33),
+    conv([1, 7, 7], [1, 3, 3], [1, 1, 1], [0, 1, 1], 1, 32, 160),
+    conv([1, 9, 9], [1, 3, 3], [1, 1, 1], [0, 1, 1], 4, 8, 20),
+    conv([3, 8, 9], [2, 3, 3], [1, 2, 1], [1, 0, 1], 2, 6, 18),
+];
+
+const fn conv(
+    input: [usize; 3],
+    kernel: [usize; 3],
+    stride: [usize; 3],
+    pad: [usize; 3],
+    groups: usize,
+    c_in: usize,
+    c_out: usize,
+) -> ConvShape {
+    let mut output = [0; 3];
+    let mut dim = 0;
+    while dim < 3 {
+        output[dim] = (input[dim] + 2 * pad[dim] - kernel[dim]) / stride[dim] + 1;
+        dim += 1;
+    }
+    ConvShape { batch: 2, input, output, kernel, stride, dilation: [1; 3], pad, groups, c_in, c_out }
+}
+
+fn volume(size: [usize; 3]) -> usize {
+    size.iter().product()
+}
+
+impl OnIsa for Teams {
+    fn run<S: Simd>(&mut self, s: S) {
+        for (m, k, n, transposed) in
+            [(1, 64, 200, false), (5, 40, 300, false), (100, 33, 70, false), (60, 50, 31, true), (3, 9, 5, true)]
+        {
+            let (a, b, residual) = (random(m * k, 1), random(k * n, 2), random(m * n, 3));
+            let mut packed = vec![0.0; pack::panels_len(k, n)];
+            pack::panels(&mut packed, &b, k, n, n, 1);
+            let bias = random(n.div_ceil(16) * 16, 4);
+            let (a_row_stride, a_col_stride) = if transposed { (1, m) } else { (k, 1) };
+            self.check(s, m * n, |s, out, team| {
+                let scratch = &mut vec![0.0; scratch_len(m, k, n)];
+                let (bias, epilogue) = (Some(&bias[..]), Add { residual: &residual, n });
+                let (a, b) = (&a[..], &packed[..]);
+                let task = MatMul { out, a, b, bias, scratch, m, k, n, a_row_stride, a_col_stride, epilogue };
+                go(s, task, team);
+            });
+        }
+        for (entries, m, k, n, swapped) in [(12, 20, 16, 20, true), (2, 70, 24, 40, false), (3, 1, 30, 50, false)] {
+            let (a, b) = (random(entries * m * k, 1), random(entries * k * n, 2));
+            let residual = random(entries * m * n, 3);
+            self.check(s, entries * m * n, |s, out, team| {
+                let task = BatchMatMul {
+                    out,
+                    a: &a,
+                    b: &b,
+                    scratch: &mut vec![0.0; batch_scratch_len(m, k, n)],
+                    batch: [1, 1, entries],
+                    m,
+                    k,
+                    n,
+                    a_batch_strides: [0, 0, m * k],
+                    a_row_stride: k,
+                    a_col_stride: 1,
+                    b_batch_strides: [0, 0, k * n],
+                    b_row_stride: if swapped { 1 } else { n },
+                    b_col_stride: if swapped { k } else { 1 },
+                    epilogue: Add { residual: &residual, n },
+                };
+                go(s, task, team);
+            });
+        }
+        for shape in CONVS {
+            let channels = shape.groups * shape.c_out;
+            let out_len = shape.batch * volume(shape.output) * channels;
+            let x = random(shape.batch * volume(shape.input) * shape.groups * shape.c_in, 1);
+            let weights = random(channels * shape.c_in * volume(shape.kernel), 2);
+            let bias = random(shape.groups * shape.c_out.div_ceil(16) * 16, 3);
+            let residual = random(out_len, 4);
+            let epilogue = Add { residual: &residual, n: channels };
+            let mut w = vec![0.0; pack::conv_len(shape)];
+            pack::conv(&mut w, &weights, shape);
+            self.check(s, out_len, |s, out, team| {
+                let scratch = &mut vec![0.0; conv_scratch_len(shape)];
+                go(s, Conv { out, x: &x, w: &w, bias: Some(&bias), scratch, shape, epilogue }, team);
+            });
+            let back = ConvShape { input: shape.output, output: shape.input, ..shape };
+            let out_len = back.batch * volume(back.output) * channels;
+            let x = random(back.batch * volume(back.input) * back.groups * back.c_in, 1);
+            let residual = random(out_len, 4);
+            let epilogue = Add { residual: &residual, n: channels };
+            let mut w = vec![0.0; pack::transpose_len(back)];
+            pack::transpose(&mut w, &weights, back);
+            self.check(s, out_len, |s, out, team| {
+                let scratch = &mut vec![0.0; conv_transpose_scratch_len(back)];
+                go(s, ConvTranspose { out, x: &x, w: &w, bias: Some(&bias), scratch, shape: back, epilogue }, team);
+            });
+        }
+        let shape = ConvShape { groups: 50, c_in: 1, c_out: 1, ..CONVS[2] };
+        let out_len = 2 * volume(shape.output) * 50;
+        let (x, residual) = (random(2 * volume(shape.input) * 50, 1), random(out_len, 2));
+        let mut w = vec![0.0; pack::depthwise_len(shape)];
+        pack::depthwise(&mut w, &random(50 * 15, 3), shape);
+        let epilogue = Add { residual: &residual, n: 50 };
+        self.check(s, out_len, |s, out, team| {
+            go(s, ConvDepthwise { out, x: &x, w: &w, bias: None, scratch: &mut [], shape, epilogue }, team);
+        });
+        let shape = PoolShape {
+            batch: 2,
+            input: [1, 13, 11],
+            output: [1, 7, 6],
+            kernel: [1, 3, 3],
+            stride: [1, 2, 2],
+            dilation: [1; 3],
+            pad: [0, 1, 1],
+            pad_end: [0, 1, 1],
+            channels: 20,
+        };
+        let x = random(2 * 143 * 20, 1);
+        self.check(s, 2 * 42 * 20, |s, out, team| go(s, MaxPool { out, x: &x, shape }, team));
+        for inner in [1, 9] {
+            let x = random(13 * 21 * inner, 1);
+            self.check(s, x.len(), |s, out, team| {
+                go(s, Softmax { out, x: Some(&x), outer: 13, len: 21, inner }, team);
+            });
+        }
+        let (x, gamma) = (random(13 * 21, 1), random(21, 2));
+        self.check(s, x.len(), |s, out, team| {
+            let (x, gamma) = (Some(&x[..]), Some(&gamma[..]));
+            go(s, LayerNorm { out, x, gamma, beta: None, rows: 13, len: 21, epsilon: 1e-5 }, team);
+        });
+        // Dense, by rows, along one row, and gathered.
+        for (dims, strides) in [
+            ([2, 30, 50], [[1500, 50, 1], [1500, 50, 1]]),
+            ([2, 30, 50], [[1500, 50, 1], [50, 0, 1]]),
+            ([1, 3, 500], [[1500, 500, 1], [0, 0, 1]]),
+            ([5, 6, 50], [[300, 1, 6], [0, 0, 0]]),
+        ] {
+            let (a, b) = (random(3000, 1), random(3000, 2));
+            self.check(s, dims.iter().product(), |s, out, team| {
+                go(s, Map { out, ins: [Some(&a[..]), Some(&b[..])], dims, strides, f: Sum }, team);
+            });
+        }
+    }
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let mut teams = Teams { teams: [1, 2, 3, 5, 16].map(Team::new).into(), compared: 0 };
+    each_isa(&mut teams);
+    assert!(teams.compared > 500, "{}", teams.compared);
+}
+
+/// Fails in its last part.
+struct Fails;
+
+impl Task for Fails {
+    type Out = ();
+
+    fn run<S: Simd>(self, s: S) {
+        whole(s, self);
+    }
+}
+
+impl Split for Fails {
+    fn parts(&self, threads: usize) -> usize {
+        threads
+    }
+
+    unsafe fn part<S: Simd>(_: *mut Self, _: S, part: Part, _: &mut [f32]) {
+        // Long enough that another thread gets this part while the caller is at the first.
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        assert!(part.index + 1 != part.of, "the last part fails");
+    }
+}
+
+struct Failing(Team);
+
+impl OnIsa for Failing {
+    fn run<S: Simd>(&mut self, s: S) {
+        let failed = catch_unwind(AssertUnwindSafe(|| enter(s, Some(&self.0), Fails)));
+        assert!(failed.is_err());
+        // The team is as good as before.
+        let (x, mut out) = (random(4000, 1), vec![0.0; 4000]);
+        let task = Map { out: &mut out, ins: [Some(&x[..]); 2], dims: [4000], strides: [[1]; 2], f: Sum };
+        enter(s, Some(&self.0), InParts(task, 4));
+        assert!(x.iter().zip(&out).all(|(x, out)| x + x == *out));
+    }
+}
+
+#[test]
+fn a_panic_reaches_the_caller_and_leaves_the_team_whole() {
+    each_isa(&mut Failing(Team::new(3)));
+}
