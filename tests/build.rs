@@ -26,7 +26,7 @@ fn main() {
         let _ = writeln!(tests, "#[test]\nfn {case}() {{\n    every_output_is_right({case:?});\n}}\n");
     }
     let _ = writeln!(models, "pub static GENERATED: &[crate::Generated] = &[\n{list}];");
-    let kernels = kiln_codegen::shared_kernels().expect("the kernels are written out");
+    let kernels = kiln_codegen::shared_kernels(true).expect("the kernels are written out");
     write(&out.join("kernels.rs"), &kernels);
     write(&out.join("models.rs"), &models);
     write(&out.join("numeric.rs"), &tests);

@@ -18,6 +18,9 @@ pub struct Compile {
     /// Write nothing; exit with 1 if the files on disk are not what would be written
     #[arg(long)]
     check: bool,
+    /// Let several threads share the work: `with_threads` beside `new`
+    #[arg(long)]
+    threads: bool,
     /// Print the graph after all passes
     #[arg(long)]
     graph: bool,
@@ -25,7 +28,7 @@ pub struct Compile {
 
 impl Compile {
     pub fn run(self) -> Result<Outcome> {
-        let compiled = self.model.compile()?;
+        let compiled = Model { threads: self.threads, ..self.model }.compile()?;
         if self.graph {
             print!("{}", compiled.graph_text());
         }

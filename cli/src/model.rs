@@ -33,6 +33,12 @@ pub struct Model {
     /// For applications without std: working memory inside the struct, `new` is const
     #[arg(long)]
     pub no_std: bool,
+    /// Set by commands that have a say in it: `with_threads` beside `new`.
+    #[arg(skip)]
+    pub threads: bool,
+    /// Set by commands that have a say in it: the time of each step is kept.
+    #[arg(skip)]
+    pub profile: bool,
     /// Path of a module that has the kernels, as `kiln kernels` writes it
     #[arg(long, value_name = "MODULE")]
     pub kernels: Option<String>,
@@ -50,6 +56,8 @@ impl Model {
         self.shapes.iter().try_for_each(|shape| set("shape", shape))?;
         set("isa", &self.isa)?;
         set("std", if self.no_std { "false" } else { "true" })?;
+        set("threads", if self.threads { "true" } else { "false" })?;
+        set("profile", if self.profile { "true" } else { "false" })?;
         self.kernels.iter().try_for_each(|path| set("kernels", path))?;
         Ok(options)
     }

@@ -23,13 +23,22 @@ pub struct Ran {
 }
 
 /// Builds `compiled` in the empty folder `dir` and runs it on each set of inputs, each time for about `budget` longer to time it.
-pub fn run(compiled: &Compiled, sets: &[Vec<Array>], dir: &Path, profile: &str, budget: Duration) -> Result<Ran> {
+///
+/// With more than one of `threads`, or 0, `compiled` must have been compiled for threads.
+pub fn run(
+    compiled: &Compiled,
+    sets: &[Vec<Array>],
+    dir: &Path,
+    profile: &str,
+    threads: usize,
+    budget: Duration,
+) -> Result<Ran> {
     let source = compiled.emit(&WeightSource::File("model.weights".into())).map_err(|e| anyhow!(e))?;
     std::fs::create_dir_all(dir.join("src"))?;
     std::fs::write(dir.join("Cargo.toml"), MANIFEST)?;
     std::fs::write(dir.join("src/model.rs"), &source)?;
     std::fs::write(dir.join("src/model.weights"), compiled.weights())?;
-    std::fs::write(dir.join("src/main.rs"), program(compiled, sets.len(), budget)?)?;
+    std::fs::write(dir.join("src/main.rs"), program(compiled, sets.len(), threads, budget)?)?;
     for (set, inputs) in sets.iter().enumerate() {
         for (i, input) in inputs.iter().enumerate() {
             std::fs::write(dir.join(format!("in{set}_{i}.bin")), &input.bytes)?;
@@ -77,9 +86,10 @@ fn read_output(dir: &Path, set: usize, i: usize, port: &PortInfo) -> Result<Arra
     Ok(Array { dtype: port.element.clone(), shape, bytes })
 }
 
-fn program(compiled: &Compiled, sets: usize, budget: Duration) -> Result<String> {
+fn program(compiled: &Compiled, sets: usize, threads: usize, budget: Duration) -> Result<String> {
     let signature = compiled.signature();
     let ty = compiled.type_name();
+    let new = if threads == 1 { "new()".to_string() } else { format!("with_threads({threads})") };
     let mut text = format!(
         "mod model;
 
@@ -95,7 +105,7 @@ fn sizes<const R: usize>(path: String) -> [usize; R] {{
 }}
 
 fn main() {{
-    let mut model = model::{ty}::new();
+    let mut model = model::{ty}::{new};
     for set in 0..{sets} {{
 "
     );

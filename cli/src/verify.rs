@@ -39,6 +39,9 @@ pub struct Verify {
     /// Cargo profile to build with
     #[arg(long, default_value = "release")]
     profile: String,
+    /// Threads to run on; 0 for as many as there are processors
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
     /// Milliseconds to spend on timing
     #[arg(long, default_value_t = 300)]
     time: u64,
@@ -69,7 +72,7 @@ struct Expected {
 
 impl Verify {
     pub fn run(self) -> Result<Outcome> {
-        let compiled = self.model.compile()?;
+        let compiled = Model { threads: self.threads != 1, ..self.model.clone() }.compile()?;
         let signature = compiled.signature();
         let (given, folder_outputs) = self.given()?;
         let mut random = Random::new(self.seed);
@@ -105,7 +108,7 @@ impl Verify {
             .collect::<Result<_>>()?;
         let progress = indicatif::ProgressBar::new_spinner().with_message("building and running the generated code");
         progress.enable_steady_tick(Duration::from_millis(120));
-        let ran = scratch::run(&compiled, &sets, &dir, &self.profile, Duration::from_millis(self.time))?;
+        let ran = scratch::run(&compiled, &sets, &dir, &self.profile, self.threads, Duration::from_millis(self.time))?;
         progress.finish_and_clear();
 
         let mut all_right = true;

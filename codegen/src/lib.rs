@@ -53,6 +53,10 @@ pub fn compile(source: &Source, options: &Options) -> Result<Compiled, Diagnosti
         let message = "without std every size must be fixed or bounded, so that the working memory has a size";
         return Err(Diagnostics::model(source.name, message));
     }
+    if let (false, Some(option)) = (options.std, options.needs_std()) {
+        let message = format!("`{option}` needs std\nhelp: leave out `{option}`, or `std = false`");
+        return Err(Diagnostics::model(source.name, &message));
+    }
     let about = About { source: file_name(source.name).to_string(), sha256: hex(&Sha256::digest(source.bytes)), ops };
     Ok(Compiled { plan, about, options: options.clone(), graph, pinned })
 }

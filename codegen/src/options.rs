@@ -21,6 +21,8 @@ pub struct Options {
     pub isa: Vec<IsaChoice>,
     /// Whether the application has `std`. Without it the working memory is inside the struct and sizes must be fixed or bounded.
     pub std: bool,
+    /// Whether the model can share its work among threads, by `with_threads`.
+    pub threads: bool,
     /// Whether the model keeps the time of each step, which costs a few dozen nanoseconds a step.
     pub profile: bool,
     /// Where the kernels' source stands.
@@ -37,6 +39,7 @@ impl Default for Options {
             shapes: BTreeMap::new(),
             isa: Vec::new(),
             std: true,
+            threads: false,
             profile: false,
             kernels: Kernels::Embedded,
         }
@@ -68,6 +71,11 @@ pub enum Kernels {
 }
 
 impl Options {
+    /// An option in use that the generated code needs `std` for.
+    pub fn needs_std(&self) -> Option<&'static str> {
+        [("threads", self.threads), ("profile", self.profile)].into_iter().find(|(_, on)| *on).map(|(name, _)| name)
+    }
+
     /// Sets an option by its name, as macro and command line spell it.
     ///
     /// | key | value |
@@ -79,6 +87,7 @@ impl Options {
     /// | `shape` | `input=1,3,224,224` where the model does not give it |
     /// | `isa` | `scalar`, `avx2`, `avx512`, `neon`, `wasm128`, several joined by commas, or `all` |
     /// | `std` | `true` or `false` |
+    /// | `threads` | `true` or `false` |
     /// | `profile` | `true` or `false` |
     /// | `kernels` | `embedded`, or the path of a module that has them |
     ///
@@ -110,12 +119,13 @@ impl Options {
             "isa" if value == "all" => self.isa.clear(),
             "isa" => self.isa = value.split(',').map(|isa| parse_isa(isa.trim())).collect::<Result<_, _>>()?,
             "std" => self.std = flag(value)?,
+            "threads" => self.threads = flag(value)?,
             "profile" => self.profile = flag(value)?,
             "kernels" if value == "embedded" => self.kernels = Kernels::Embedded,
             "kernels" => self.kernels = Kernels::Shared(value.to_string()),
             _ => {
                 return Err(format!(
-                    "there is no option `{key}`; there are name, dim, pin, len, shape, isa, std, profile and kernels"
+                    "there is no option `{key}`; there are name, dim, pin, len, shape, isa, std, threads, profile and kernels"
                 ));
             }
         }

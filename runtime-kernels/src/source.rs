@@ -74,6 +74,23 @@ pub const FILES: &[(&str, &str)] = &[
     ("window", include_str!("window.rs")),
 ];
 
+/// The tasks, each after its file, that several threads can share.
+pub const SPLIT: &[(&str, &str)] = &[
+    ("conv_depthwise_f32", "ConvDepthwise"),
+    ("conv_f32", "Conv"),
+    ("conv_transpose_f32", "ConvTranspose"),
+    ("map", "Map"),
+    ("matmul_f32", "BatchMatMul"),
+    ("matmul_f32", "MatMul"),
+    ("normalize", "LayerNorm"),
+    ("normalize", "RmsNorm"),
+    ("pool", "AvgPool"),
+    ("pool", "LpPool"),
+    ("pool", "MaxPool"),
+    ("softmax", "LogSoftmax"),
+    ("softmax", "Softmax"),
+];
+
 /// What is copied of a file: everything above its tests.
 pub fn embedded(name: &str) -> Option<&'static str> {
     let (_, text) = FILES.iter().find(|(file, _)| *file == name)?;

@@ -159,7 +159,7 @@ fn kernels_of_the_command_line_are_the_library_s() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("kernels.rs");
     assert_eq!(kiln(&["kernels", "-o", &text_of(&output)]), ExitCode::SUCCESS);
-    assert_eq!(std::fs::read_to_string(&output).unwrap(), kiln_codegen::shared_kernels().unwrap());
+    assert_eq!(std::fs::read_to_string(&output).unwrap(), kiln_codegen::shared_kernels(false).unwrap());
 }
 
 /// An application whose model file changes is rebuilt, through the macro and through a build script.

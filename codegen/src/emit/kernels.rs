@@ -7,10 +7,13 @@ use kiln_kernels::source;
 use std::collections::BTreeSet;
 
 /// The kernel files `plan` reaches on `isas`, following each file's `use super::…`.
-pub fn reached(plan: &Plan, isas: &[Isa]) -> Result<BTreeSet<&'static str>, String> {
+pub fn reached(plan: &Plan, isas: &[Isa], threads: bool) -> Result<BTreeSet<&'static str>, String> {
     let mut open: Vec<&str> = vec!["simd", "arena", "view"];
     open.extend(isas.iter().map(|isa| isa.module));
     open.extend(plan.modules());
+    if threads {
+        open.push("team");
+    }
     open.extend(exprs::modules(plan));
     let mut found = BTreeSet::new();
     while let Some(name) = open.pop() {
@@ -52,8 +55,9 @@ pub fn embedded(files: &BTreeSet<&'static str>) -> Result<String, String> {
     Ok(text)
 }
 
-/// Every kernel file as one module's content, for applications whose models share them.
-pub fn shared() -> Result<String, String> {
-    let all = source::FILES.iter().map(|(name, _)| *name).collect();
+/// Every kernel file as one module's content, for applications whose models share them; with those for `threads`, which
+/// need std, if asked.
+pub fn shared(threads: bool) -> Result<String, String> {
+    let all = source::FILES.iter().map(|(name, _)| *name).filter(|name| threads || *name != "team").collect();
     embedded(&all)
 }

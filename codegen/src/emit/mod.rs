@@ -53,7 +53,7 @@ pub fn emit(
     let body = indent(&prettyplease::unparse(&file), 4);
     let kernels = match &options.kernels {
         Kernels::Embedded => {
-            let text = kernels::embedded(&kernels::reached(plan, &isas)?)?;
+            let text = kernels::embedded(&kernels::reached(plan, &isas, options.threads)?)?;
             format!("\n    mod kernels {{\n{}    }}\n", indent(&text, 8))
         }
         Kernels::Shared(_) => String::new(),

@@ -118,6 +118,8 @@ fn storage(
     arena_bytes: Option<usize>,
 ) -> (TokenStream, TokenStream) {
     let n_steps = Literal::usize_unsuffixed(plan.steps.len());
+    let team = options.threads.then(|| quote!(team: Option<kernels::team::Team>,));
+    let no_team = options.threads.then(|| quote!(team: None,));
     let times = options.profile.then(|| quote!(times: [::std::time::Duration; #n_steps],));
     let no_times = options.profile.then(|| quote!(times: [::std::time::Duration::ZERO; #n_steps],));
     match arena_bytes {
@@ -137,12 +139,23 @@ fn storage(
                 Some(_) => quote!(Self::ARENA_BYTES.div_ceil(64)),
                 None => quote!(0),
             };
-            let storage = quote!(arena: ::std::vec::Vec<kernels::arena::Block>, #times);
+            let with_threads = options.threads.then(|| {
+                quote! {
+                    /// The model on `threads` threads, of which the caller of `run` is one; 0 stands for as many as there are
+                    /// processors. Results are the same, bit for bit. The other threads are made here and end with the model.
+                    pub fn with_threads(threads: usize) -> #ty {
+                        #ty { team: Some(kernels::team::Team::new(threads)), ..#ty::new() }
+                    }
+                }
+            });
+            let storage = quote!(arena: ::std::vec::Vec<kernels::arena::Block>, #team #times);
             let new = quote! {
                 /// A model ready to run; its working memory is taken from the heap here, once.
                 pub fn new() -> #ty {
-                    #ty { arena: ::std::vec![kernels::arena::Block::ZERO; #blocks], #no_times }
+                    #ty { arena: ::std::vec![kernels::arena::Block::ZERO; #blocks], #no_team #no_times }
                 }
+
+                #with_threads
             };
             (storage, new)
         }
@@ -213,7 +226,8 @@ fn run(plan: &Plan, names: &Names, options: &Options, fixed: bool, sizes: &Sizes
         docs.push(" If the inputs' shapes do not fit the model or each other, or exceed a bound.".to_string());
     } else {
         docs.push(String::new());
-        docs.push(" Never allocates.".to_string());
+        let first = if options.threads { " but for what each thread works in, at first" } else { "" };
+        docs.push(format!(" Never allocates{first}."));
     }
 
     let bind = if dynamic { bind(plan, names) } else { quote!() };
@@ -265,11 +279,12 @@ fn run(plan: &Plan, names: &Names, options: &Options, fixed: bool, sizes: &Sizes
     let fails = plan.may_fail().then(|| quote!(?));
     let found = (!plan.counts.is_empty()).then(|| quote!(let sizes = &));
     let times = options.profile.then(|| quote!(times: &mut self.times,));
+    let team = options.threads.then(|| quote!(team: self.team.as_ref(),));
     let run = if plan.steps.is_empty() {
         quote!()
     } else {
         quote! {
-            let io = Io { #(#io_fields,)* #io_sizes weights: kernels::arena::Weights(&WEIGHTS.0) };
+            let io = Io { #(#io_fields,)* #io_sizes weights: kernels::arena::Weights(&WEIGHTS.0), #team };
             #found Isa::best().run(Run { arena: #arena, io, #times }) #fails;
         }
     };

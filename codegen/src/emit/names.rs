@@ -22,7 +22,7 @@ impl Names {
         let all = plan.all_symbols();
         let symbols = all.iter().map(|symbol| super::sizes::symbol_ident(&all, symbol).to_string());
         // Variables of `run`, and fields beside inputs and outputs.
-        let taken: BTreeSet<String> = ["s", "arena", "io", "sizes", "weights", "blocks", "marker"]
+        let taken: BTreeSet<String> = ["s", "arena", "io", "sizes", "weights", "team", "times", "blocks", "marker"]
             .into_iter()
             .map(String::from)
             .chain(symbols)

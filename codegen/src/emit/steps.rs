@@ -7,6 +7,7 @@ use super::sizes::Sizes;
 use crate::ir::{DType, Dim};
 use crate::options::Options;
 use crate::plan::{Arg, Operand, Place, Plan, Step};
+use kiln_kernels::source;
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
 
@@ -18,9 +19,11 @@ pub fn steps(plan: &Plan, names: &Names, options: &Options, sizes: &Sizes) -> To
         quote!(&'a [#ty])
     });
     let sizes_field = plan.is_dynamic().then(|| quote!(sizes: Sizes,));
-    let functions = plan.steps.iter().zip(&names.steps).map(|(step, name)| function(plan, step, name, names, sizes));
+    let functions =
+        plan.steps.iter().zip(&names.steps).map(|(step, name)| function(plan, step, name, names, options, sizes));
     let calls = block(&Walk { plan, names, sizes, profile: options.profile }, &plan.flow);
     let n_steps = Literal::usize_unsuffixed(plan.steps.len());
+    let team = options.threads.then(|| quote!(team: Option<&'a kernels::team::Team>,));
     let times = options.profile.then(|| quote!(times: &'a mut [::std::time::Duration; #n_steps],));
     let (out, last) = match plan.counts.is_empty() {
         true => (quote!(()), quote!(())),
@@ -37,6 +40,7 @@ pub fn steps(plan: &Plan, names: &Names, options: &Options, sizes: &Sizes) -> To
             #(#inputs: #types,)*
             #sizes_field
             weights: kernels::arena::Weights<'a>,
+            #team
         }
 
         /// One run of the model.
@@ -60,7 +64,14 @@ pub fn steps(plan: &Plan, names: &Names, options: &Options, sizes: &Sizes) -> To
     }
 }
 
-fn function(plan: &Plan, step: &Step, name: &proc_macro2::Ident, names: &Names, sizes: &Sizes) -> TokenStream {
+fn function(
+    plan: &Plan,
+    step: &Step,
+    name: &proc_macro2::Ident,
+    names: &Names,
+    options: &Options,
+    sizes: &Sizes,
+) -> TokenStream {
     let mut fields = Fields { plan, names, sizes, spans: Vec::new() };
     let values: Vec<TokenStream> = step
         .fields
@@ -76,6 +87,11 @@ fn function(plan: &Plan, step: &Step, name: &proc_macro2::Ident, names: &Names, 
     let (module, task) = (format_ident!("{}", step.module), format_ident!("{}", step.task));
     let sizes = plan.is_dynamic().then(|| quote!(let sizes = &io.sizes;));
     let doc = format!(" {} {:?}", step.op, step.node);
+    let value = quote!(kernels::#module::#task { #(#values),* });
+    let call = match options.threads && source::SPLIT.contains(&(step.module, step.task)) {
+        true => quote!(kernels::team::enter(s, io.team, #value)),
+        false => quote!(s.enter(#value)),
+    };
     let (out, end) = match step.count {
         Some(_) => (quote!(-> usize), quote!()),
         None => (quote!(), quote!(;)),
@@ -86,7 +102,7 @@ fn function(plan: &Plan, step: &Step, name: &proc_macro2::Ident, names: &Names, 
         fn #name<S: kernels::simd::Simd>(s: S, arena: &mut kernels::arena::Arena<'_>, io: &Io<'_>) #out {
             #sizes
             let [#(#parts),*] = arena.parts([#(#spans),*]);
-            s.enter(kernels::#module::#task { #(#values),* }) #end
+            #call #end
         }
     }
 }

@@ -105,7 +105,7 @@ fn write(root: &Path, groups: &BTreeMap<String, Vec<usize>>, entries: &[Entry]) 
             names.join(", ")
         ),
     )?;
-    let kernels = kiln_codegen::shared_kernels().map_err(|e| anyhow!(e))?;
+    let kernels = kiln_codegen::shared_kernels(false).map_err(|e| anyhow!(e))?;
     for (name, members) in groups {
         let folder = root.join(name);
         fs::create_dir_all(folder.join("src"))?;
