@@ -1,11 +1,14 @@
 //! The command line of kiln. This crate is a door: a file a command, which parses its arguments, calls `kiln-codegen` and prints.
 
 mod array;
+mod bench;
 mod check;
 mod compare;
 mod compile;
+mod inputs;
 mod kernels;
 mod model;
+mod program;
 mod reference;
 mod scratch;
 mod verify;
@@ -29,6 +32,8 @@ enum Command {
     Check(check::Check),
     /// Build a model, run it, and compare every output with onnxruntime or given files
     Verify(verify::Verify),
+    /// Time a model beside other engines, alternating, and say where its time goes
+    Bench(bench::Bench),
     /// Write the kernels as one module for several models to share
     Kernels(kernels::Kernels),
 }
@@ -47,6 +52,7 @@ pub fn main(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
         Command::Compile(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Verify(command) => command.run(),
+        Command::Bench(command) => command.run(),
         Command::Kernels(command) => command.run(),
     };
     match outcome {

@@ -6,12 +6,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// A Python that has onnxruntime: `$KILN_PYTHON`, the project's own under `target/python`, or the system's.
+/// A Python that has onnxruntime; see [`python_with`].
 pub fn python() -> Option<PathBuf> {
+    python_with("onnxruntime")
+}
+
+/// A Python that has a module: `$KILN_PYTHON`, the project's own under `target/python`, or the system's.
+pub fn python_with(module: &str) -> Option<PathBuf> {
     let named = std::env::var_os("KILN_PYTHON").map(PathBuf::from);
     let candidates = named.into_iter().chain(["target/python/bin/python".into(), "python3".into(), "python".into()]);
     candidates.into_iter().find(|python| {
-        let found = Command::new(python).args(["-c", "import onnxruntime, numpy"]).output();
+        let found = Command::new(python).args(["-c", &format!("import {module}, numpy")]).output();
         found.is_ok_and(|output| output.status.success())
     })
 }

@@ -1,10 +1,10 @@
 //! A throw-away crate around a generated model: built, run on given inputs, its outputs brought back.
 
 use crate::array::Array;
+use crate::program;
 use anyhow::{Context, Result, anyhow, bail};
 use kiln_codegen::{Compiled, PortInfo, WeightSource};
-use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -14,11 +14,19 @@ pub struct Ran {
     pub outputs: Vec<Vec<Array>>,
     /// For each set of inputs, the median time of one run.
     pub times: Vec<Duration>,
-    /// Time cargo took to build the crate.
-    pub build: Duration,
+    /// The program that was run.
+    pub built: Built,
+}
+
+/// A scratch crate's program.
+pub struct Built {
+    /// Where it is.
+    pub binary: PathBuf,
+    /// Time cargo took to build it.
+    pub time: Duration,
     /// Lines of generated source.
     pub lines: usize,
-    /// Size of the built program.
+    /// Its size.
     pub binary_bytes: u64,
 }
 
@@ -33,12 +41,28 @@ pub fn run(
     threads: usize,
     budget: Duration,
 ) -> Result<Ran> {
+    let built = build(compiled, sets, dir, profile, &program::timed(compiled, sets.len(), threads, budget)?)?;
+    let ran = Command::new(&built.binary).current_dir(dir).output().context("cannot run the built program")?;
+    if !ran.status.success() {
+        bail!("the built program failed ({}):\n{}", ran.status, String::from_utf8_lossy(&ran.stderr));
+    }
+    let nanos = String::from_utf8_lossy(&ran.stdout).lines().map(str::parse).collect::<Result<Vec<u64>, _>>();
+    let nanos = nanos.context("the program's timing is not a number")?;
+    Ok(Ran {
+        outputs: (0..sets.len()).map(|set| outputs(compiled, dir, set)).collect::<Result<_>>()?,
+        times: nanos.into_iter().map(Duration::from_nanos).collect(),
+        built,
+    })
+}
+
+/// Writes the crate for `compiled` and `main` to `dir`, with the inputs, and builds it.
+pub fn build(compiled: &Compiled, sets: &[Vec<Array>], dir: &Path, profile: &str, main: &str) -> Result<Built> {
     let source = compiled.emit(&WeightSource::File("model.weights".into())).map_err(|e| anyhow!(e))?;
     std::fs::create_dir_all(dir.join("src"))?;
     std::fs::write(dir.join("Cargo.toml"), MANIFEST)?;
     std::fs::write(dir.join("src/model.rs"), &source)?;
     std::fs::write(dir.join("src/model.weights"), compiled.weights())?;
-    std::fs::write(dir.join("src/main.rs"), program(compiled, sets.len(), threads, budget)?)?;
+    std::fs::write(dir.join("src/main.rs"), main)?;
     for (set, inputs) in sets.iter().enumerate() {
         for (i, input) in inputs.iter().enumerate() {
             std::fs::write(dir.join(format!("in{set}_{i}.bin")), &input.bytes)?;
@@ -54,27 +78,20 @@ pub fn run(
         .current_dir(dir)
         .output()
         .context("cannot run cargo")?;
-    let elapsed = start.elapsed();
+    let time = start.elapsed();
     if !build.status.success() {
         bail!("the generated code does not build, which is a bug in kiln:\n{}", String::from_utf8_lossy(&build.stderr));
     }
     let folder = if profile == "dev" { "debug" } else { profile };
     let binary = dir.join("target").join(folder).join("scratch");
-    let ran = Command::new(&binary).current_dir(dir).output().context("cannot run the built program")?;
-    if !ran.status.success() {
-        bail!("the built program failed ({}):\n{}", ran.status, String::from_utf8_lossy(&ran.stderr));
-    }
-    let nanos = String::from_utf8_lossy(&ran.stdout).lines().map(str::parse).collect::<Result<Vec<u64>, _>>();
-    let nanos = nanos.context("the program's timing is not a number")?;
+    let binary_bytes = std::fs::metadata(&binary)?.len();
+    Ok(Built { binary, time, lines: source.lines().count(), binary_bytes })
+}
+
+/// The outputs that the program left in `dir` for a set of inputs.
+pub fn outputs(compiled: &Compiled, dir: &Path, set: usize) -> Result<Vec<Array>> {
     let ports = compiled.signature().outputs;
-    let outputs = |set: usize| ports.iter().enumerate().map(move |(i, port)| read_output(dir, set, i, port)).collect();
-    Ok(Ran {
-        outputs: (0..sets.len()).map(outputs).collect::<Result<_>>()?,
-        times: nanos.into_iter().map(Duration::from_nanos).collect(),
-        build: elapsed,
-        lines: source.lines().count(),
-        binary_bytes: std::fs::metadata(&binary)?.len(),
-    })
+    ports.iter().enumerate().map(|(i, port)| read_output(dir, set, i, port)).collect()
 }
 
 const MANIFEST: &str = "[package]\nname = \"scratch\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n";
@@ -84,93 +101,4 @@ fn read_output(dir: &Path, set: usize, i: usize, port: &PortInfo) -> Result<Arra
     let shape: Vec<usize> = shape.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
     let bytes = std::fs::read(dir.join(format!("out{set}_{i}.bin")))?;
     Ok(Array { dtype: port.element.clone(), shape, bytes })
-}
-
-fn program(compiled: &Compiled, sets: usize, threads: usize, budget: Duration) -> Result<String> {
-    let signature = compiled.signature();
-    let ty = compiled.type_name();
-    let new = if threads == 1 { "new()".to_string() } else { format!("with_threads({threads})") };
-    let mut text = format!(
-        "mod model;
-
-fn read(path: String) -> Vec<u8> {{
-    std::fs::read(&path).expect(&path)
-}}
-
-#[allow(dead_code)]
-fn sizes<const R: usize>(path: String) -> [usize; R] {{
-    let text = String::from_utf8(read(path)).unwrap();
-    let sizes: Vec<usize> = text.split_whitespace().map(|size| size.parse().unwrap()).collect();
-    sizes.try_into().unwrap()
-}}
-
-fn main() {{
-    let mut model = model::{ty}::{new};
-    for set in 0..{sets} {{
-"
-    );
-    let mut arguments = Vec::new();
-    for (i, port) in signature.inputs.iter().enumerate() {
-        let dtype = &port.dtype;
-        let elements = match dtype.as_str() {
-            "bool" => ".iter().map(|&b| b != 0).collect()".to_string(),
-            _ => format!(
-                ".chunks_exact(size_of::<{dtype}>()).map(|c| {dtype}::from_le_bytes(c.try_into().unwrap())).collect()"
-            ),
-        };
-        writeln!(text, "        let in{i}: Vec<{dtype}> = read(format!(\"in{{set}}_{i}.bin\")){elements};")?;
-        arguments.push(match signature.dynamic {
-            true => {
-                let rank = port.shape.len();
-                writeln!(text, "        let shape{i} = sizes::<{rank}>(format!(\"in{{set}}_{i}.shape\"));")?;
-                format!("model::{}::View::new(&in{i}, shape{i}).unwrap()", compiled.module_name())
-            }
-            false => format!("in{i}[..].try_into().unwrap()"),
-        });
-    }
-    let call = format!("model.run({})", arguments.join(", "));
-    // An error's own words help more than its fields.
-    let checked = ".unwrap_or_else(|error| { eprintln!(\"{error}\"); std::process::exit(1) })";
-    let call = if signature.dynamic { format!("{call}{checked}") } else { call };
-    writeln!(text, "        let out = {call};")?;
-    // The generated struct's fields are the outputs' names as identifiers, made unique in order.
-    for (i, port) in signature.outputs.iter().enumerate() {
-        let out = match signature.outputs.len() {
-            1 => "out".to_string(),
-            _ => format!("out.{}", compiled.output_fields()[i]),
-        };
-        let data = if signature.dynamic { format!("{out}.data") } else { format!("{out}[..]") };
-        let bytes = if port.dtype == "bool" { "u8::from(*v).to_le_bytes()" } else { "v.to_le_bytes()" };
-        writeln!(
-            text,
-            "        std::fs::write(format!(\"out{{set}}_{i}.bin\"), {data}.iter().flat_map(|v| {bytes}).collect::<Vec<u8>>()).unwrap();"
-        )?;
-        let shape = match signature.dynamic {
-            true => format!("{out}.shape.to_vec()"),
-            false => {
-                format!("{:?}.to_vec()", port.shape.iter().map(|d| d.clone().unwrap_or(0)).collect::<Vec<usize>>())
-            }
-        };
-        writeln!(text, "        let shape: Vec<usize> = {shape};")?;
-        writeln!(
-            text,
-            "        std::fs::write(format!(\"out{{set}}_{i}.shape\"), shape.iter().map(|d| d.to_string() + \" \").collect::<String>()).unwrap();"
-        )?;
-    }
-    let budget = budget.as_millis();
-    writeln!(
-        text,
-        "        let mut times = Vec::new();
-        let start = std::time::Instant::now();
-        while times.len() < 3 || start.elapsed() < std::time::Duration::from_millis({budget}) {{
-            let one = std::time::Instant::now();
-            let _ = std::hint::black_box({call});
-            times.push(one.elapsed().as_nanos());
-        }}
-        times.sort();
-        println!(\"{{}}\", times[times.len() / 2]);
-    }}
-}}"
-    )?;
-    Ok(text)
 }

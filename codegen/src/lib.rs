@@ -80,6 +80,22 @@ impl Compiled {
         hex(&Sha256::digest(&self.plan.blob))
     }
 
+    /// The steps of a run, in the order of the generated `times`.
+    pub fn steps(&self) -> Vec<StepInfo> {
+        let bytes = |step: &plan::Step| {
+            let sizes = step.operands().into_iter().map(|(o, _)| o.len.as_usize().map(|len| len * o.dtype.bytes()));
+            sizes.sum::<Option<usize>>()
+        };
+        let info = |step: &plan::Step| StepInfo {
+            node: step.node.clone(),
+            op: step.op,
+            kernel: format!("{}::{}", step.module, step.task),
+            macs: step.macs.as_const(),
+            bytes: bytes(step),
+        };
+        self.plan.steps.iter().map(info).collect()
+    }
+
     /// What the model is and costs.
     pub fn report(&self) -> Report {
         Report::new(&self.about, &self.plan)
@@ -173,6 +189,21 @@ pub struct Data {
     pub shape: Vec<usize>,
     /// Elements, row-major and little-endian.
     pub bytes: Vec<u8>,
+}
+
+/// One kernel call of a run.
+#[derive(Clone, Debug)]
+pub struct StepInfo {
+    /// The node it serves, by the model's name.
+    pub node: String,
+    /// What the node does, in a word.
+    pub op: &'static str,
+    /// The kernel's file and task.
+    pub kernel: String,
+    /// Multiplications with addition; `None` if a size is free.
+    pub macs: Option<i64>,
+    /// Bytes of all operands; `None` if a size is free.
+    pub bytes: Option<usize>,
 }
 
 /// What the generated `run` takes and gives.

@@ -1,0 +1,94 @@
+//! What a bench found out, for people and as JSON.
+
+use super::{Results, Timing};
+
+/// As lines and columns.
+pub fn print(results: &Results) {
+    let mut threads = 0;
+    let mut kiln = None;
+    for timing in &results.timings {
+        if timing.threads != threads {
+            threads = timing.threads;
+            kiln = timing.median();
+            println!("{threads} thread{}", if threads == 1 { "" } else { "s" });
+        }
+        let name = &timing.engine;
+        let Ok(turns) = &timing.turns else {
+            println!("  {name:22} refused: {}", timing.turns.as_ref().err().map_or("", String::as_str));
+            continue;
+        };
+        let (Some(median), Some(low), Some(high)) = (timing.median(), turns.first(), turns.last()) else { continue };
+        let note = match kiln {
+            Some(_) if name == "kiln" => speed(results, timing),
+            Some(kiln) => format!("kiln takes {:.2} of it", kiln / median),
+            None => String::new(),
+        };
+        println!("  {name:22} {median:9.4} ms  ({low:.4} to {high:.4})  {note}");
+    }
+    if let (Some(peak), Some(macs)) = (results.peak, results.macs) {
+        let limit = macs as f64 / peak * 1e3;
+        println!("limit {limit:.4} ms: {macs} multiply-adds at a core's measured {:.0} GFLOP/s", peak * 2e-9);
+    }
+    if !results.layers.is_empty() {
+        println!(
+            "\n{:>4} {:>10} {:>6} {:>8} {:>11}  {:24} op, node",
+            "step", "ms", "share", "GFLOP/s", "bytes", "kernel"
+        );
+        for layer in &results.layers {
+            let dash = || "-".to_string();
+            println!(
+                "{:>4} {:>10.5} {:>5.1}% {:>8} {:>11}  {:24} {} {}",
+                layer.index,
+                layer.ms,
+                100.0 * layer.share,
+                layer.gflops().map_or_else(dash, |speed| format!("{speed:.0}")),
+                layer.step.bytes.map_or_else(dash, |bytes| bytes.to_string()),
+                layer.step.kernel,
+                layer.step.op,
+                layer.step.node,
+            );
+        }
+    }
+}
+
+/// Operations a second of a run, beside what the cores could do.
+fn speed(results: &Results, timing: &Timing) -> String {
+    let (Some(macs), Some(ms)) = (results.macs.filter(|&macs| macs > 0), timing.median()) else { return String::new() };
+    let speed = macs as f64 / ms * 1e3;
+    let of_peak = results.peak.map_or(String::new(), |peak| {
+        format!(", {:.0} % of peak", 100.0 * speed / (peak * timing.threads.max(1) as f64))
+    });
+    format!("{:.0} GFLOP/s{of_peak}", speed * 2e-9)
+}
+
+/// As one object.
+pub fn json(results: &Results) -> String {
+    let timing = |timing: &Timing| {
+        serde_json::json!({
+            "engine": timing.engine,
+            "threads": timing.threads,
+            "ms": timing.median(),
+            "turns": timing.turns.as_ref().ok(),
+            "refused": timing.turns.as_ref().err(),
+            "memory_bytes": timing.memory,
+        })
+    };
+    let layer = |layer: &super::layers::Layer| {
+        serde_json::json!({
+            "step": layer.index, "op": layer.step.op, "node": layer.step.node, "kernel": layer.step.kernel, "ms": layer.ms,
+            "share": layer.share, "gflops": layer.gflops(), "macs": layer.step.macs, "bytes": layer.step.bytes,
+        })
+    };
+    serde_json::json!({
+        "timings": results.timings.iter().map(timing).collect::<Vec<_>>(),
+        "peak_macs_per_second": results.peak,
+        "macs": results.macs,
+        "build_seconds": results.build.as_secs_f64(),
+        "lines": results.lines,
+        "binary_bytes": results.binary_bytes,
+        "weight_bytes": results.weight_bytes,
+        "arena_bytes": results.arena_bytes,
+        "layers": results.layers.iter().map(layer).collect::<Vec<_>>(),
+    })
+    .to_string()
+}
