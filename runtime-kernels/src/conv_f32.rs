@@ -8,7 +8,7 @@ use super::epilogue::Epilogue;
 use super::matmul_f32::blocks;
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
-use super::tile_f32::{MOST_ROWS, PANEL, Product, Window, tile_rows};
+use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, Window, tile_rows};
 use super::window::volume;
 
 /// The sizes of a convolution; spatial dimensions are `[depth, height, width]`, those a model lacks are 1.
@@ -373,9 +373,11 @@ impl<E: Epilogue> Correlation<E> {
         let at_once = Product::<E>::panels_at_once::<S>();
         let strips = size[2].div_ceil(tile_rows::<S>(product.row_stride));
         let out = |dim: usize, i: usize| self.out_first[dim] + (first[dim] + i) * self.out_step[dim];
+        let all_strips = strips * size[0] * size[1];
         let mut panel = 0;
         while panel < panels {
             let width = at_once.min(panels - panel);
+            let mut count = 0;
             for d in 0..size[0] {
                 for h in 0..size[1] {
                     let line = (out(0, d) * self.output[1] + out(1, h)) * self.output[2];
@@ -386,10 +388,12 @@ impl<E: Epilogue> Correlation<E> {
                         let at = d * self.walk.stride[0] * pitch[0]
                             + h * self.walk.stride[1] * pitch[1]
                             + start * product.row_stride;
+                        let ahead = Ahead::of_strip(product, panel + width, at_once, panels, count, all_strips);
+                        count += 1;
                         // SAFETY: pixels `start..stop` of the block, at most a tile's, and whole panels.
                         unsafe {
                             let to = row * self.groups * self.c_out;
-                            product.strip(s, from.add(at), to, row, stop - start, panel, width);
+                            product.strip(s, from.add(at), to, row, stop - start, panel, width, ahead);
                         }
                         start = stop;
                     }

@@ -8,7 +8,7 @@
 use super::epilogue::Epilogue;
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
-use super::tile_f32::{MOST_ROWS, PANEL, Product, Window, tile_rows};
+use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, Window, tile_rows};
 use super::tile_transpose::{TILE, transpose_tile};
 
 /// Floats of A that a block of rows may have: half of a 512 KiB cache.
@@ -178,11 +178,12 @@ pub(super) unsafe fn blocks<S: Simd, E: Epilogue>(
             let mut start = top;
             for j in 0..strips {
                 let stop = top + (end - top) * (j + 1) / strips;
+                let ahead = Ahead::of_strip(product, panel + width, at_once, panels, j, strips);
                 // SAFETY: rows `start..stop` of `a`, at most a tile's, and whole panels; the caller vouches for both.
                 unsafe {
                     let a = a.add(start * product.row_stride);
                     let to = row + start;
-                    product.strip(s, a, to * product.out_stride, to, stop - start, panel, width);
+                    product.strip(s, a, to * product.out_stride, to, stop - start, panel, width, ahead);
                 }
                 start = stop;
             }

@@ -58,6 +58,13 @@ pub trait Simd: Copy + 'static {
     /// `dst` must be valid for writing `LANES` floats; no alignment is needed.
     unsafe fn store_ptr(self, v: Self::F32, dst: *mut f32);
 
+    /// Asks for the cache line at `src` to be brought near; any address may be given, and nothing happens where there is no
+    /// such instruction.
+    #[inline(always)]
+    fn prefetch(self, src: *const f32) {
+        let _ = src;
+    }
+
     /// `a + b`
     fn add(self, a: Self::F32, b: Self::F32) -> Self::F32;
     /// `a - b`

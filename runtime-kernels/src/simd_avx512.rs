@@ -97,6 +97,11 @@ impl Simd for Avx512 {
         unsafe { _mm512_mask_storeu_ps(dst.as_mut_ptr(), first(dst.len()), v) }
     }
     #[inline(always)]
+    fn prefetch(self, src: *const f32) {
+        // SAFETY: a prefetch never faults, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(src.cast()) }
+    }
+    #[inline(always)]
     unsafe fn load_ptr(self, src: *const f32) -> __m512 {
         // SAFETY: the caller vouches for sixteen floats.
         unsafe { _mm512_loadu_ps(src) }

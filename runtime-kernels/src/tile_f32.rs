@@ -40,6 +40,48 @@ pub(super) fn tile_rows<S: Simd>(row_stride: usize) -> usize {
     if row_stride != 0 && row_stride.is_multiple_of(1024) && most > 8 { 8 } else { most }
 }
 
+/// Floats of B, over all panels, from which on they are asked for ahead: fewer are likely near from the last run.
+const FAR_LEN: usize = 72 * 1024;
+
+/// What a tile asks to be brought near while it computes: the panels that come next, a share of them for each strip.
+#[derive(Clone, Copy)]
+pub(super) struct Ahead {
+    /// The next line to ask for.
+    at: *const f32,
+    /// Lines to ask for every four elements of k.
+    lines: usize,
+}
+
+impl Ahead {
+    /// Nothing.
+    pub const NONE: Self = Self { at: core::ptr::null(), lines: 0 };
+
+    /// What strip `strip` of `strips` asks for of the panels `next..`, as many as `width`, of which `panels` exist.
+    ///
+    /// All strips together ask for each line once.
+    #[inline(always)]
+    pub fn of_strip<E>(
+        product: &Product<'_, E>,
+        next: usize,
+        width: usize,
+        panels: usize,
+        strip: usize,
+        strips: usize,
+    ) -> Self {
+        if panels * product.panel_stride < FAR_LEN {
+            return Self::NONE;
+        }
+        let width = if next < panels { width.min(panels - next) } else { 0 };
+        let turns = product.panel_stride / PANEL / 4;
+        let lines = (4 * width).div_ceil(strips);
+        if lines * strip >= 4 * width {
+            return Self::NONE;
+        }
+        let from = next * product.panel_stride + strip * turns * lines * PANEL;
+        Self { at: product.b.wrapping_add(from), lines }
+    }
+}
+
 /// One matrix product as its tiles see it.
 #[derive(Clone, Copy)]
 pub(super) struct Product<'a, E> {
@@ -93,6 +135,7 @@ impl<E: Epilogue> Product<'_, E> {
         rows: usize,
         panel: usize,
         panels: usize,
+        ahead: Ahead,
     ) {
         let first = panel * PANEL;
         let cols = (self.n - first).min(panels * PANEL);
@@ -113,6 +156,7 @@ impl<E: Epilogue> Product<'_, E> {
                 bias: self.bias.map_or(core::ptr::null(), |bias| bias[first..first + panels * PANEL].as_ptr()),
                 dst,
                 dst_stride,
+                ahead,
             },
         });
         if !whole || !E::IDENTITY {
@@ -147,6 +191,7 @@ struct Operands {
     bias: *const f32,
     dst: *mut f32,
     dst_stride: usize,
+    ahead: Ahead,
 }
 
 /// A tile whose numbers of rows and panels are known only when it runs.
@@ -237,7 +282,7 @@ impl<const ROWS: usize, const PANELS: usize> Task for Tile<ROWS, PANELS> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Operands { a, window, mut b, bias, dst, dst_stride, .. } = self.0;
+        let Operands { a, window, mut b, bias, dst, dst_stride, mut ahead, .. } = self.0;
         let mut acc = [[s.splat(0.0); 8]; ROWS];
         if !bias.is_null() {
             columns!(c, {
@@ -255,6 +300,10 @@ impl<const ROWS: usize, const PANELS: usize> Task for Tile<ROWS, PANELS> {
                     unsafe {
                         let mut a = a.add(at);
                         for _ in 0..window.run / 4 {
+                            for _ in 0..ahead.lines {
+                                s.prefetch(ahead.at);
+                                ahead.at = ahead.at.wrapping_add(PANEL);
+                            }
                             self.step(s, &mut acc, a, b);
                             self.step(s, &mut acc, a.add(1), b.add(PANEL));
                             self.step(s, &mut acc, a.add(2), b.add(2 * PANEL));
