@@ -9,6 +9,7 @@ mod cross;
 mod fuzz;
 mod models;
 mod paths;
+mod peers;
 mod process;
 mod python;
 mod sha256;
@@ -32,6 +33,8 @@ enum Command {
     Conformance(conformance::Args),
     /// Run the front end under libFuzzer on mutated models
     Fuzz(fuzz::Args),
+    /// Time kiln beside onnxruntime and OpenVINO on the benchmark's networks, and write docs/PERFORMANCE.md
+    Peers(peers::Args),
     /// Build and run the examples for a Cortex-M4 and for aarch64, under QEMU
     Cross(cross::Args),
     /// Make target/models/speech.wav: synthesised speech in noise
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => verify::all(&args),
         Command::Conformance(args) => conformance::all(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Peers(args) => peers::all(&args),
         Command::Cross(args) => cross::all(&args),
         Command::Clip => clip::make().map(|()| true),
     };

@@ -79,7 +79,7 @@ pub fn all(args: &Args) -> Result<bool> {
 }
 
 /// Builds the command line with the optimisations its users have; returns the program's path.
-fn build_kiln() -> Result<PathBuf> {
+pub fn build_kiln() -> Result<PathBuf> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(paths::root()).args(["build", "--release", "-p", "cargo-kiln"]);
     cargo.args(["--bin", "kiln", "--message-format", "json-render-diagnostics"]);

@@ -50,6 +50,9 @@ pub struct Bench {
     /// With --layers, draw the steps as bars
     #[arg(long, value_name = "FILE.svg", requires = "layers")]
     picture: Option<PathBuf>,
+    /// Also build with the dev profile, for the time it takes
+    #[arg(long)]
+    builds: bool,
     /// Keep the scratch crate in this folder
     #[arg(long, value_name = "FOLDER")]
     keep: Option<PathBuf>,
@@ -101,7 +104,9 @@ pub struct Results {
     pub peak: Option<f64>,
     pub macs: Option<i64>,
     pub layers: Vec<layers::Layer>,
+    /// Of the release profile.
     pub build: Duration,
+    pub dev_build: Option<Duration>,
     pub lines: usize,
     pub binary_bytes: u64,
     pub weight_bytes: usize,
@@ -170,6 +175,12 @@ impl Bench {
             progress.set_message("building with a clock around each step");
             found = layers::measure(&self.model, &inputs, &dir.join("layers"), self.time)?;
         }
+        let mut dev_build = None;
+        if self.builds {
+            progress.set_message("building with the dev profile");
+            let dev = scratch::build(&compiled, std::slice::from_ref(&inputs), &dir.join("dev"), "dev", &main)?;
+            dev_build = Some(dev.time);
+        }
         progress.finish_and_clear();
         let report = compiled.report();
         let results = Results {
@@ -178,6 +189,7 @@ impl Bench {
             macs: report.macs(),
             layers: found,
             build: built.time,
+            dev_build,
             lines: built.lines,
             binary_bytes: built.binary_bytes,
             weight_bytes: report.weight_bytes(),

@@ -84,6 +84,7 @@ pub fn json(results: &Results) -> String {
         "peak_macs_per_second": results.peak,
         "macs": results.macs,
         "build_seconds": results.build.as_secs_f64(),
+        "dev_build_seconds": results.dev_build.map(|time| time.as_secs_f64()),
         "lines": results.lines,
         "binary_bytes": results.binary_bytes,
         "weight_bytes": results.weight_bytes,
