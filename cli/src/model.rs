@@ -33,6 +33,9 @@ pub struct Model {
     /// For applications without std: working memory inside the struct, `new` is const
     #[arg(long)]
     pub no_std: bool,
+    /// Keep convolutions in their direct form: a little more exact, fewer bytes of weights, slower
+    #[arg(long)]
+    pub no_winograd: bool,
     /// Set by commands that have a say in it: `with_threads` beside `new`.
     #[arg(skip)]
     pub threads: bool,
@@ -56,6 +59,7 @@ impl Model {
         self.shapes.iter().try_for_each(|shape| set("shape", shape))?;
         set("isa", &self.isa)?;
         set("std", if self.no_std { "false" } else { "true" })?;
+        set("winograd", if self.no_winograd { "false" } else { "true" })?;
         set("threads", if self.threads { "true" } else { "false" })?;
         set("profile", if self.profile { "true" } else { "false" })?;
         self.kernels.iter().try_for_each(|path| set("kernels", path))?;

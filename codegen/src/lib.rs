@@ -47,7 +47,7 @@ pub fn compile(source: &Source, options: &Options) -> Result<Compiled, Diagnosti
     let name = options.name.clone().unwrap_or_else(|| stem(source.name).to_string());
     let front::Imported { mut graph, ops, pinned } = front::import(source, &name, options)?;
     passes::run(&mut graph).map_err(|message| Diagnostics::model(source.name, &message))?;
-    let plan = schedule::schedule(&graph)
+    let plan = schedule::schedule(&graph, options)
         .map_err(|(node, op, message)| Diagnostics::node(source.name, &node, op, &message))?;
     if !options.std && plan.arena.bytes.as_usize().is_none() {
         let message = "without std every size must be fixed or bounded, so that the working memory has a size";

@@ -21,6 +21,9 @@ pub struct Options {
     pub isa: Vec<IsaChoice>,
     /// Whether the application has `std`. Without it the working memory is inside the struct and sizes must be fixed or bounded.
     pub std: bool,
+    /// Whether convolutions may take Winograd's form, which has fewer multiplications, more weights and about two bits less of
+    /// precision.
+    pub winograd: bool,
     /// Whether the model can share its work among threads, by `with_threads`.
     pub threads: bool,
     /// Whether the model keeps the time of each step, which costs a few dozen nanoseconds a step.
@@ -39,6 +42,7 @@ impl Default for Options {
             shapes: BTreeMap::new(),
             isa: Vec::new(),
             std: true,
+            winograd: true,
             threads: false,
             profile: false,
             kernels: Kernels::Embedded,
@@ -87,6 +91,7 @@ impl Options {
     /// | `shape` | `input=1,3,224,224` where the model does not give it |
     /// | `isa` | `scalar`, `avx2`, `avx512`, `neon`, `wasm128`, several joined by commas, or `all` |
     /// | `std` | `true` or `false` |
+    /// | `winograd` | `true` or `false` |
     /// | `threads` | `true` or `false` |
     /// | `profile` | `true` or `false` |
     /// | `kernels` | `embedded`, or the path of a module that has them |
@@ -119,13 +124,14 @@ impl Options {
             "isa" if value == "all" => self.isa.clear(),
             "isa" => self.isa = value.split(',').map(|isa| parse_isa(isa.trim())).collect::<Result<_, _>>()?,
             "std" => self.std = flag(value)?,
+            "winograd" => self.winograd = flag(value)?,
             "threads" => self.threads = flag(value)?,
             "profile" => self.profile = flag(value)?,
             "kernels" if value == "embedded" => self.kernels = Kernels::Embedded,
             "kernels" => self.kernels = Kernels::Shared(value.to_string()),
             _ => {
                 return Err(format!(
-                    "there is no option `{key}`; there are name, dim, pin, len, shape, isa, std, threads, profile and kernels"
+                    "there is no option `{key}`; there are name, dim, pin, len, shape, isa, std, winograd, threads, profile and kernels"
                 ));
             }
         }

@@ -7,13 +7,14 @@ use crate::ir::{DType, Def, Dim, Graph, Node, Shape, Tensor, Type, ValueId};
 use crate::memory;
 use crate::ops::map::Map;
 use crate::ops::{Op, Rules};
+use crate::options::Options;
 use crate::plan::{Arg, Buffer, BufferId, Flow, Func, FuncId, Operand, Place, Plan, Port, Step};
 use crate::weights::Blob;
 use std::collections::{BTreeSet, HashMap};
 
 /// The plan of `graph`, or the node that no kernel serves, its op, and why.
-pub fn schedule(graph: &Graph) -> Result<Plan, (String, &'static str, String)> {
-    let mut scheduler = Scheduler::new(graph);
+pub fn schedule(graph: &Graph, options: &Options) -> Result<Plan, (String, &'static str, String)> {
+    let mut scheduler = Scheduler::new(graph, options);
     for (i, id) in graph.inputs.iter().enumerate() {
         scheduler.places[id.0 as usize] = Some(Place::Input(i));
     }
@@ -26,6 +27,7 @@ type Failure = (String, &'static str, String);
 
 struct Scheduler<'g> {
     graph: &'g Graph,
+    options: &'g Options,
     /// Last node that reads each value's memory, `usize::MAX` for outputs.
     last_use: Vec<usize>,
     /// Where each value lies, once decided.
@@ -52,7 +54,7 @@ struct Scheduler<'g> {
 }
 
 impl<'g> Scheduler<'g> {
-    fn new(graph: &'g Graph) -> Scheduler<'g> {
+    fn new(graph: &'g Graph, options: &'g Options) -> Scheduler<'g> {
         let mut last_use = vec![0; graph.values().len()];
         for (at, node) in graph.nodes().iter().enumerate() {
             node.inputs.iter().for_each(|id| last_use[id.0 as usize] = at);
@@ -66,6 +68,7 @@ impl<'g> Scheduler<'g> {
         let places = vec![None; graph.values().len()];
         Scheduler {
             graph,
+            options,
             last_use,
             places,
             uses: graph.use_counts(),
@@ -247,6 +250,11 @@ pub struct Lower<'a, 'g> {
 }
 
 impl<'g> Lower<'_, 'g> {
+    /// What the user chose.
+    pub fn options(&self) -> &'g Options {
+        self.scheduler.options
+    }
+
     fn node(&self) -> &'g Node {
         // invariant: `schedule` sets the node before it lends itself out.
         self.scheduler.node.unwrap_or(&self.scheduler.graph.nodes()[0])

@@ -26,6 +26,7 @@ const LARGEST_LITERAL: usize = 1 << 18;
 ///     shapes = { x = [1, 3, 224, 224] }, // shapes of inputs for which the model gives none
 ///     isa = [avx2, avx512],              // instruction sets; by default all that the target may have
 ///     std = false,                       // working memory inside the struct, `new` is const
+///     winograd = false,                  // convolutions in their direct form, a little more exact
 ///     threads = true,                    // `with_threads` beside `new`
 ///     profile = true,                    // `times`: how long each step took
 ///     kernels = crate::kernels,          // a module shared by several models, made by `kiln kernels`
@@ -69,12 +70,12 @@ impl Parse for Arguments {
                     let span = names.first().map_or(key.span(), Ident::span);
                     set("isa", names.iter().map(Ident::to_string).collect::<Vec<_>>().join(","), span)?;
                 }
-                "name" | "isa" | "std" | "threads" | "profile" | "kernels" => {
+                "name" | "isa" | "std" | "winograd" | "threads" | "profile" | "kernels" => {
                     let (value, span) = until_comma(input)?;
                     set(&key.to_string(), value, span)?;
                 }
                 _ => {
-                    let message = "there is no such option; there are name, dims, pins, lens, shapes, isa, std, threads, profile and kernels";
+                    let message = "there is no such option; there are name, dims, pins, lens, shapes, isa, std, winograd, threads, profile and kernels";
                     return Err(Error::new(key.span(), message));
                 }
             }

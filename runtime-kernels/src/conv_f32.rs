@@ -304,6 +304,7 @@ impl<E: Epilogue> Correlation<E> {
             window: Window::contiguous(k),
             b: w.as_ptr(),
             panel_stride: k * PANEL,
+            after: 0,
             bias,
             epilogue: self.epilogue,
         };

@@ -21,6 +21,7 @@ pub mod conv_any;
 pub mod conv_depthwise_f32;
 pub mod conv_f32;
 pub mod conv_transpose_f32;
+pub mod conv_winograd_f32;
 mod copy;
 pub mod cumulative;
 #[cfg(target_arch = "x86_64")]

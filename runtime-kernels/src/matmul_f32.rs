@@ -126,6 +126,7 @@ impl<E: Epilogue> Split for MatMul<'_, E> {
             window: Window::contiguous(k),
             b: b.as_ptr(),
             panel_stride: k * PANEL,
+            after: 0,
             bias,
             epilogue,
         };
@@ -459,6 +460,7 @@ impl<E: Epilogue> Split for BatchMatMul<'_, E> {
                     window: Window::contiguous(k),
                     b: packed.as_ptr(),
                     panel_stride: k * PANEL,
+                    after: 0,
                     bias: None,
                     epilogue: task.epilogue,
                 };

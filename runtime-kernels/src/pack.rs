@@ -6,6 +6,7 @@
 
 use super::conv_f32::ConvShape;
 use super::conv_transpose_f32::Phase;
+use super::conv_winograd_f32::POSITIONS;
 use super::panels::Panels;
 
 /// Columns of a panel.
@@ -145,4 +146,34 @@ pub fn transpose_layouts(shape: ConvShape) -> impl Iterator<Item = Panels> {
 pub fn transpose(dst: &mut [f32], w: &[f32], shape: ConvShape) {
     let dst = &mut dst[..conv_len(shape)];
     transpose_layouts(shape).for_each(|layout| layout.write(dst, w));
+}
+
+/// Length of the packed weights of [`ConvWinograd`](super::conv_winograd_f32::ConvWinograd).
+pub const fn winograd_len(shape: ConvShape) -> usize {
+    POSITIONS * panels_len(shape.c_in, shape.c_out)
+}
+
+/// Packs the transforms of ONNX weights `[c_out][c_in][3][3]` as `[36][panel][c_in][16]`.
+pub fn winograd(dst: &mut [f32], w: &[f32], shape: ConvShape) {
+    let (c_in, c_out) = (shape.c_in, shape.c_out);
+    let position_len = panels_len(c_in, c_out);
+    let dst = &mut dst[..winograd_len(shape)];
+    dst.fill(0.0);
+    // In double precision: what is lost here is lost for good.
+    let along = |g: [f64; 3]| {
+        let (even, odd) = (g[0] + g[2], g[1]);
+        let (far, far_odd) = (g[0] + 4.0 * g[2], 2.0 * g[1]);
+        [g[0] / 4.0, -(even + odd) / 6.0, -(even - odd) / 6.0, (far + far_odd) / 24.0, (far - far_odd) / 24.0, g[2]]
+    };
+    for (o, w) in w.chunks_exact(c_in * 9).take(c_out).enumerate() {
+        for (i, w) in w.chunks_exact(9).enumerate() {
+            let rows = [0, 1, 2].map(|r| along([0, 1, 2].map(|c| f64::from(w[3 * r + c]))));
+            for l in 0..6 {
+                for (r, v) in along(rows.map(|row| row[l])).into_iter().enumerate() {
+                    let panel = (o / PANEL * c_in + i) * PANEL + o % PANEL;
+                    dst[(r * 6 + l) * position_len + panel] = v as f32;
+                }
+            }
+        }
+    }
 }

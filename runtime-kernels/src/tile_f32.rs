@@ -68,6 +68,7 @@ impl Ahead {
         strip: usize,
         strips: usize,
     ) -> Self {
+        let panels = panels + product.after;
         if panels * product.panel_stride < FAR_LEN {
             return Self::NONE;
         }
@@ -105,6 +106,8 @@ pub(super) struct Product<'a, E> {
     pub b: *const f32,
     /// Floats between consecutive panels.
     pub panel_stride: usize,
+    /// Panels after those of the product, read next.
+    pub after: usize,
     /// Of the output's columns, rounded up to whole panels.
     pub bias: Option<&'a [f32]>,
     /// Applied to each vector before it is stored.

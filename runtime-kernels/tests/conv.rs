@@ -6,6 +6,7 @@ use isa::{OnIsa, assert_close, each_isa, random};
 use kiln_kernels::conv_depthwise_f32::ConvDepthwise;
 use kiln_kernels::conv_f32::{Conv, ConvShape, conv_scratch_len};
 use kiln_kernels::conv_transpose_f32::{ConvTranspose, conv_transpose_scratch_len};
+use kiln_kernels::conv_winograd_f32::{ConvWinograd, winograd_scratch_len};
 use kiln_kernels::epilogue::{Epilogue, operand};
 use kiln_kernels::pack;
 use kiln_kernels::simd::Simd;
@@ -179,6 +180,63 @@ fn convolutions_agree_with_their_definition() {
     let mut convs = Convs { count: 0 };
     let isas = each_isa(&mut convs);
     assert_eq!(convs.count, isas * shapes().len());
+}
+
+/// Shapes that Winograd's form computes: heights and widths of every remainder by its tiles, channels that fill vectors or not.
+fn winograd_shapes() -> Vec<ConvShape> {
+    let square = [0, 1, 1];
+    let mut shapes = Vec::new();
+    for (height, width) in [(1, 1), (4, 4), (5, 8), (13, 6), (7, 31), (30, 30)] {
+        for (c_in, c_out) in [(1, 1), (3, 16), (16, 24), (20, 40), (33, 7)] {
+            for (pad, end) in [(square, square), ([0; 3], square), (square, [0, 0, 2]), ([0, 2, 3], [0, 2, 0])] {
+                let one = [1; 3];
+                shapes.push(shape(2, [1, height, width], [1, 3, 3], one, one, pad, end, [1, c_in, c_out]));
+            }
+        }
+    }
+    shapes.retain(|shape| volume(shape.output) > 0);
+    shapes
+}
+
+struct Winograd {
+    count: usize,
+}
+
+impl OnIsa for Winograd {
+    fn run<S: Simd>(&mut self, s: S) {
+        for shape in winograd_shapes() {
+            let x = random(shape.batch * volume(shape.input) * shape.c_in, 1);
+            let w = random(shape.c_out * shape.c_in * 9, 2);
+            let bias = random(shape.c_out, 3);
+            let residual = random(shape.batch * volume(shape.output) * shape.c_out, 4);
+            let want = naive(&shape, false, &x, &w, &bias, &residual);
+            let mut packed = vec![f32::NAN; pack::winograd_len(shape)];
+            pack::winograd(&mut packed, &w, shape);
+            let mut padded = vec![f32::NAN; pack::bias_len(1, shape.c_out)];
+            pack::bias(&mut padded, &bias, 1, shape.c_out);
+            let mut out = vec![f32::NAN; residual.len()];
+            let mut scratch = vec![f32::NAN; winograd_scratch_len(shape)];
+            s.enter(ConvWinograd {
+                out: &mut out,
+                x: &x,
+                w: &packed,
+                bias: Some(&padded),
+                scratch: &mut scratch,
+                shape,
+                epilogue: Add { residual: &residual, channels: shape.c_out },
+            });
+            assert_close(&out, &want, 2e-5, 2e-4, &format!("{} {shape:?}", S::NAME));
+            self.count += 1;
+        }
+    }
+}
+
+#[test]
+fn winograd_convolutions_agree_with_their_definition() {
+    let mut winograd = Winograd { count: 0 };
+    let isas = each_isa(&mut winograd);
+    assert_eq!(winograd.count, isas * winograd_shapes().len());
+    assert!(winograd_shapes().len() > 80);
 }
 
 struct Transposed {

@@ -6,6 +6,7 @@ use isa::{OnIsa, each_isa, random};
 use kiln_kernels::conv_depthwise_f32::ConvDepthwise;
 use kiln_kernels::conv_f32::{Conv, ConvShape, conv_scratch_len};
 use kiln_kernels::conv_transpose_f32::{ConvTranspose, conv_transpose_scratch_len};
+use kiln_kernels::conv_winograd_f32::{ConvWinograd, winograd_scratch_len};
 use kiln_kernels::epilogue::{Epilogue, operand};
 use kiln_kernels::map::{Map, MapF32};
 use kiln_kernels::matmul_f32::{BatchMatMul, MatMul, batch_scratch_len, scratch_len};
@@ -190,6 +191,14 @@ impl OnIsa for Teams {
                 let scratch = &mut vec![0.0; conv_scratch_len(shape)];
                 go(s, Conv { out, x: &x, w: &w, bias: Some(&bias), scratch, shape, epilogue }, team);
             });
+            if shape.kernel == [1, 3, 3] && shape.stride == [1; 3] && shape.groups == 1 {
+                let mut w = vec![0.0; pack::winograd_len(shape)];
+                pack::winograd(&mut w, &weights, shape);
+                self.check(s, out_len, |s, out, team| {
+                    let scratch = &mut vec![0.0; winograd_scratch_len(shape)];
+                    go(s, ConvWinograd { out, x: &x, w: &w, bias: Some(&bias), scratch, shape, epilogue }, team);
+                });
+            }
             let back = ConvShape { input: shape.output, output: shape.input, ..shape };
             let out_len = back.batch * volume(back.output) * channels;
             let x = random(back.batch * volume(back.input) * back.groups * back.c_in, 1);

@@ -6,11 +6,13 @@ use super::matmul::padded_bias;
 use super::operands::{count, fixed, fixed_shape, has_shape, is_number, is_of, result};
 use super::packed::packed;
 use super::window::{self, Window, three};
+use super::winograd;
 use super::{Lower, Rules};
 use crate::ir::{DType, Dim, Tensor, Type, indices, strides};
 use crate::plan::{Arg, Operand};
 use kiln_kernels::conv_any;
 use kiln_kernels::conv_f32::{self, ConvShape};
+use kiln_kernels::conv_winograd_f32;
 use kiln_kernels::pack;
 
 /// Channels-last convolution, 1 to 3 spatial axes. Operands: x `[n, spatial…, groups*c_in]`, w `[c_out*groups, c_in, kernel…]` (ONNX's
@@ -112,6 +114,14 @@ impl Rules for Conv {
             let bias = if self.bias { Some(padded_bias(cx, 2, 1, sizes.groups)) } else { None };
             let kernel = ("conv_depthwise_f32", "ConvDepthwise");
             sizes.call(cx, kernel, w, bias, Dim::from(0), self.epilogue.as_ref());
+        } else if sizes.is_fixed() && winograd::pays(cx, &shape) {
+            let source = cx.tensor(1).map(|tensor| tensor.to_f32s()).unwrap_or_default();
+            let mut w = vec![0.0; pack::winograd_len(shape)];
+            pack::winograd(&mut w, &source, shape);
+            let w = cx.weight_f32(&w);
+            let bias = if self.bias { Some(padded_bias(cx, 2, 1, sizes.c_out)) } else { None };
+            let scratch = Dim::from(conv_winograd_f32::winograd_scratch_len(shape));
+            sizes.call(cx, ("conv_winograd_f32", "ConvWinograd"), w, bias, scratch, self.epilogue.as_ref());
         } else {
             let w = packed(cx, 1, &[pack::conv_layout(shape)], pack::conv_len(shape));
             let bias = if self.bias { Some(padded_bias(cx, 2, sizes.groups, sizes.c_out)) } else { None };

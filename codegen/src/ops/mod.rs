@@ -124,6 +124,7 @@ mod packed;
 mod recurrent;
 mod walk;
 mod window;
+mod winograd;
 
 pub mod arg_reduce;
 pub mod assume;

@@ -64,7 +64,7 @@ impl<'g> Scheduler<'g> {
 
     /// Schedules a graph inside this one, its inputs at `places`: what runs, and where its results lie.
     fn inner(&mut self, graph: &'g Graph, places: Vec<Place>) -> Result<(Vec<Flow>, Vec<Operand>), Failure> {
-        let mut inner = Scheduler::new(graph);
+        let mut inner = Scheduler::new(graph, self.options);
         for (&id, place) in graph.inputs.iter().zip(places) {
             inner.places[id.0 as usize] = Some(place);
         }
