@@ -63,9 +63,10 @@ const fn columns(shape: &ConvShape) -> usize {
 
 /// Tiles of a block: of the fewest equal blocks that fit the cache, but enough for a matrix product to be worth it.
 const fn block_tiles(shape: &ConvShape) -> usize {
-    let tile = POSITIONS * (shape.c_in + columns(shape));
-    let fit = if tile == 0 { 1 } else { BLOCK_LEN / tile };
-    let fit = if fit < MOST_ROWS { MOST_ROWS } else { fit };
+    let fit = match BLOCK_LEN.checked_div(POSITIONS * (shape.c_in + columns(shape))) {
+        Some(fit) if fit > MOST_ROWS => fit,
+        _ => MOST_ROWS,
+    };
     let n = tiles(shape);
     let blocks = if n < 1 { 1 } else { n.div_ceil(fit) };
     n.div_ceil(blocks)
@@ -180,6 +181,12 @@ impl Task for Scatter<'_> {
                 let mut seen = [[s.splat(0.0); IN]; IN];
                 if inside && lanes == S::LANES {
                     let corner = image[(row(0) * input[2] + col(0)) * c_in + c..].as_ptr();
+                    // What the next tile sees that this one does not.
+                    for r in 0..IN {
+                        for l in IN..IN + OUT {
+                            s.prefetch(corner.wrapping_add((r * input[2] + l) * c_in));
+                        }
+                    }
                     for (r, line) in seen.iter_mut().enumerate() {
                         for (l, v) in line.iter_mut().enumerate() {
                             // SAFETY: the tile lies inside the image, and a vector of channels is left.

@@ -185,6 +185,7 @@ impl Conv {
 }
 
 /// The sizes of a convolution as kernels want them, those along spatial axes one an axis.
+#[derive(Clone, Copy)]
 pub(super) struct Sizes<'a> {
     pub input: &'a [Dim],
     pub output: &'a [Dim],
@@ -302,7 +303,10 @@ impl Sizes<'_> {
         epilogue: Option<&Map>,
     ) {
         let scratch = cx.scratch(DType::F32, scratch);
-        let (out, x, result) = (cx.output(0), cx.input(0), cx.out_ty(0).shape.clone());
+        let (out, x) = (cx.output(0), cx.input(0));
+        // Pixels by channels, as the kernel has them, which need not be as the model has them.
+        let rows = Dim::product(&[std::slice::from_ref(self.batch), self.output].concat());
+        let result = vec![rows, Dim::from(self.groups * self.c_out)];
         let epilogue = cx.epilogue(epilogue, 2 + usize::from(bias.is_some()), &result);
         cx.call(
             module,

@@ -145,6 +145,9 @@ impl Rules for ConvTranspose {
             sizes.call_any(cx, self.bias, true);
             return Ok(());
         }
+        if self.lower_side_by_side(cx, &sizes) {
+            return Ok(());
+        }
         let shape = sizes.numbers();
         let layouts: Vec<Panels> = pack::transpose_layouts(shape).collect();
         if cx.tensor(1).is_none() && layouts.len() > MAX_PHASES {
@@ -167,6 +170,64 @@ impl Rules for ConvTranspose {
     fn macs(&self, inputs: &[&Type], outputs: &[&Type]) -> Dim {
         let _ = outputs;
         inputs[0].len() * Dim::product(&inputs[1].shape[1..])
+    }
+}
+
+impl ConvTranspose {
+    /// Where windows stand side by side along the last axis, their pixels of a line are one pixel with as many times the channels:
+    /// the taps become columns of a wider product, and each line of results is written from end to end. Whether that was so.
+    fn lower_side_by_side(&self, cx: &mut Lower, sizes: &Sizes) -> bool {
+        let last = sizes.kernel.len() - 1;
+        let taps = sizes.kernel[last];
+        let beside = taps > 1
+            && self.stride[last] == taps
+            && self.dilation[last] == 1
+            && self.pads[last] == (0, 0)
+            && self.extra[last] == 0
+            && self.groups == 1;
+        let (Some(w), true) = (cx.tensor(1), beside) else { return false };
+        // An operand of the epilogue with an element a channel does not lie under the wider pixels.
+        let first = 2 + usize::from(self.bias);
+        let n_operands = epilogue::n_operands(self.epilogue.as_ref());
+        let channels = Dim::from(sizes.c_out);
+        if (first..first + n_operands).any(|i| !cx.ty(i).len().is(1) && cx.ty(i).len() == channels) {
+            return false;
+        }
+        let other = |list: &[usize], value: usize| [&list[..last], &[value]].concat();
+        let (kernel, stride) = (other(sizes.kernel, 1), other(sizes.stride, 1));
+        let output = [&sizes.output[..last], &sizes.input[last..]].concat();
+        let c_out = sizes.c_out * taps;
+        let wide = Sizes { output: &output, kernel: &kernel, stride: &stride, c_out, ..*sizes };
+        // From `[c_in][c_out][…][taps]` to `[c_in][taps][c_out][…]`.
+        let source = w.to_f32s();
+        let rest: usize = kernel[..last].iter().product();
+        let at = |i: usize, tap: usize, o: usize, r: usize| ((i * sizes.c_out + o) * rest + r) * taps + tap;
+        let mut moved = Vec::with_capacity(source.len());
+        for i in 0..sizes.c_in {
+            for tap in 0..taps {
+                for o in 0..sizes.c_out {
+                    moved.extend((0..rest).map(|r| source[at(i, tap, o, r)]));
+                }
+            }
+        }
+        let shape = wide.numbers();
+        let mut panels = vec![0.0; pack::transpose_len(shape)];
+        pack::transpose(&mut panels, &moved, shape);
+        let mut bias = None;
+        if self.bias {
+            let Some(tensor) = cx.tensor(2) else { return false };
+            let mut padded = vec![0.0; pack::bias_len(1, c_out)];
+            pack::bias(&mut padded, &tensor.to_f32s().repeat(taps), 1, c_out);
+            bias = Some(padded);
+        }
+        let panels = cx.weight_f32(&panels);
+        let bias = bias.map(|bias| cx.weight_f32(&bias));
+        let scratch = match wide.is_fixed() {
+            true => Dim::from(conv_transpose_f32::conv_transpose_scratch_len(shape)),
+            false => wide.most_scratch([1; 3]),
+        };
+        wide.call(cx, ("conv_transpose_f32", "ConvTranspose"), panels, bias, scratch, self.epilogue.as_ref());
+        true
     }
 }
 

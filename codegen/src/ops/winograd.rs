@@ -37,7 +37,7 @@ pub fn pays(cx: &Lower, shape: &ConvShape) -> bool {
 }
 
 /// Multiplications in the time that it takes to fetch a weight.
-const FETCH: usize = 6;
+const FETCH: usize = 16;
 
 /// Multiplications in the time that it takes to transform a tile of one channel.
 const TRANSFORM: usize = 300;
