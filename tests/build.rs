@@ -54,7 +54,8 @@ impl Generated {
     fn new(case: &str, isa: &str) -> Generated {
         let module = format!("{case}_{isa}");
         match generate(case, isa, &module) {
-            Ok((source, compiled)) => {
+            Ok((source, compiled, threads)) => {
+                let new = if threads { "with_threads(3)" } else { "new()" };
                 let signature = compiled.signature();
                 let names =
                     |ports: &[PortInfo]| ports.iter().map(|port| format!("{:?}, ", port.name)).collect::<String>();
@@ -65,7 +66,7 @@ impl Generated {
                     names(&signature.inputs),
                     names(&signature.outputs),
                 );
-                Generated { module: wrap(&module, &source, &compiled), entry }
+                Generated { module: wrap(&module, &source, &compiled, new), entry }
             }
             Err(message) => {
                 let entry = format!(
@@ -77,7 +78,8 @@ impl Generated {
     }
 }
 
-fn generate(case: &str, isa: &str, name: &str) -> Result<(PathBuf, Compiled), String> {
+/// The source, what it was made from, and whether the model runs on several threads.
+fn generate(case: &str, isa: &str, name: &str) -> Result<(PathBuf, Compiled, bool), String> {
     let folder = Path::new("cases").join(case);
     let text = std::fs::read_to_string(folder.join("case.json")).map_err(|e| e.to_string())?;
     let json: serde_json::Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
@@ -94,11 +96,11 @@ fn generate(case: &str, isa: &str, name: &str) -> Result<(PathBuf, Compiled), St
     // The door says where the source is; what `run` takes and gives, the library says.
     let file = ModelFile::read(&model)?;
     let compiled = file.with_source(|source| compile(source, &options)).map_err(|e| e.to_string())?;
-    Ok((path, compiled))
+    Ok((path, compiled, options.threads))
 }
 
-/// The generated source in a module that puts one interface before its typed one.
-fn wrap(module: &str, source: &Path, compiled: &Compiled) -> String {
+/// The generated source in a module that puts one interface before its typed one, whose models are made by `new`.
+fn wrap(module: &str, source: &Path, compiled: &Compiled, new: &str) -> String {
     let signature = compiled.signature();
     let ty = compiled.type_name();
     let arguments = signature.inputs.iter().enumerate().map(|(i, port)| argument(module, i, port, signature.dynamic));
@@ -125,7 +127,7 @@ fn wrap(module: &str, source: &Path, compiled: &Compiled) -> String {
     use crate::array::Array;
 
     pub fn new() -> Box<dyn crate::Model> {{
-        Box::new({ty}::new())
+        Box::new({ty}::{new})
     }}
 
     impl crate::Model for {ty} {{
