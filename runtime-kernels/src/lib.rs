@@ -44,6 +44,7 @@ pub mod math_sigmoid;
 pub mod math_tanh;
 pub mod math_trig;
 pub mod matmul_any;
+pub mod matmul_batch_f32;
 pub mod matmul_f32;
 pub mod narrow;
 pub mod non_max_suppression;
@@ -54,6 +55,8 @@ pub mod one_hot;
 pub mod pack;
 pub mod pad;
 pub mod panels;
+#[cfg(feature = "std")]
+pub mod peak;
 pub mod polynomial;
 pub mod pool;
 pub mod pool_any;

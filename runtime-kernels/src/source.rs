@@ -32,6 +32,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("math_tanh", include_str!("math_tanh.rs")),
     ("math_trig", include_str!("math_trig.rs")),
     ("matmul_any", include_str!("matmul_any.rs")),
+    ("matmul_batch_f32", include_str!("matmul_batch_f32.rs")),
     ("matmul_f32", include_str!("matmul_f32.rs")),
     ("narrow", include_str!("narrow.rs")),
     ("non_max_suppression", include_str!("non_max_suppression.rs")),
@@ -82,7 +83,7 @@ pub const SPLIT: &[(&str, &str)] = &[
     ("conv_transpose_f32", "ConvTranspose"),
     ("conv_winograd_f32", "ConvWinograd"),
     ("map", "Map"),
-    ("matmul_f32", "BatchMatMul"),
+    ("matmul_batch_f32", "BatchMatMul"),
     ("matmul_f32", "MatMul"),
     ("normalize", "LayerNorm"),
     ("normalize", "RmsNorm"),
@@ -106,7 +107,7 @@ mod tests {
     use std::vec::Vec;
 
     /// Modules of this crate that models have no use for.
-    const NOT_COPIED: [&str; 4] = ["source", "catalogue", "pack", "ulp"];
+    const NOT_COPIED: [&str; 5] = ["source", "catalogue", "pack", "peak", "ulp"];
 
     fn identifier(text: &str) -> String {
         text.chars().take_while(|&c| c.is_alphanumeric() || c == '_').collect()

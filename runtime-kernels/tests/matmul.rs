@@ -4,7 +4,8 @@ mod isa;
 
 use isa::{OnIsa, assert_close, each_isa, random};
 use kiln_kernels::epilogue::{Epilogue, Identity, operand};
-use kiln_kernels::matmul_f32::{BatchMatMul, MatMul, batch_scratch_len, scratch_len};
+use kiln_kernels::matmul_batch_f32::{BatchMatMul, batch_scratch_len};
+use kiln_kernels::matmul_f32::{MatMul, scratch_len};
 use kiln_kernels::pack;
 use kiln_kernels::simd::Simd;
 

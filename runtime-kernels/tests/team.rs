@@ -9,7 +9,8 @@ use kiln_kernels::conv_transpose_f32::{ConvTranspose, conv_transpose_scratch_len
 use kiln_kernels::conv_winograd_f32::{ConvWinograd, winograd_scratch_len};
 use kiln_kernels::epilogue::{Epilogue, operand};
 use kiln_kernels::map::{Map, MapF32};
-use kiln_kernels::matmul_f32::{BatchMatMul, MatMul, batch_scratch_len, scratch_len};
+use kiln_kernels::matmul_batch_f32::{BatchMatMul, batch_scratch_len};
+use kiln_kernels::matmul_f32::{MatMul, scratch_len};
 use kiln_kernels::normalize::LayerNorm;
 use kiln_kernels::pack;
 use kiln_kernels::pool::{MaxPool, PoolShape};

@@ -4,6 +4,7 @@
 
 mod engine;
 mod layers;
+mod peak;
 mod rivals;
 mod table;
 
@@ -100,8 +101,8 @@ impl Timing {
 /// Everything a bench found out.
 pub struct Results {
     pub timings: Vec<Timing>,
-    /// Multiply-adds of f32 a core does in a second; `None` where that is not measured.
-    pub peak: Option<f64>,
+    /// Multiply-adds of f32 a core does in a second.
+    pub peak: f64,
     pub macs: Option<i64>,
     pub layers: Vec<layers::Layer>,
     /// Of the release profile.
@@ -128,13 +129,10 @@ impl Bench {
         let built = scratch::build(&compiled, std::slice::from_ref(&inputs), &dir.join("kiln"), "release", &main)?;
 
         let mut timings = Vec::new();
-        let mut peak = None;
+        let peak = peak::peak();
         for &threads in &self.threads {
             progress.set_message(format!("starting the engines on {threads} thread(s)"));
-            let mut kiln = kiln_engine(&built.binary, &dir.join("kiln"), threads)?;
-            if peak.is_none() {
-                peak = kiln.ask("peak")?.parse().ok().filter(|&peak: &f64| peak > 0.0);
-            }
+            let kiln = kiln_engine(&built.binary, &dir.join("kiln"), threads)?;
             let got = scratch::outputs(&compiled, &dir.join("kiln"), 0)?;
             let mut engines = vec![(kiln, Ok(Vec::new()))];
             for &rival in &self.against {

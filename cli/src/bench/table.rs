@@ -25,7 +25,8 @@ pub fn print(results: &Results) {
         };
         println!("  {name:22} {median:9.4} ms  ({low:.4} to {high:.4})  {note}");
     }
-    if let (Some(peak), Some(macs)) = (results.peak, results.macs) {
+    let peak = results.peak;
+    if let Some(macs) = results.macs {
         let limit = macs as f64 / peak * 1e3;
         println!("limit {limit:.4} ms: {macs} multiply-adds at a core's measured {:.0} GFLOP/s", peak * 2e-9);
     }
@@ -55,10 +56,8 @@ pub fn print(results: &Results) {
 fn speed(results: &Results, timing: &Timing) -> String {
     let (Some(macs), Some(ms)) = (results.macs.filter(|&macs| macs > 0), timing.median()) else { return String::new() };
     let speed = macs as f64 / ms * 1e3;
-    let of_peak = results.peak.map_or(String::new(), |peak| {
-        format!(", {:.0} % of peak", 100.0 * speed / (peak * timing.threads.max(1) as f64))
-    });
-    format!("{:.0} GFLOP/s{of_peak}", speed * 2e-9)
+    let of_peak = 100.0 * speed / (results.peak * timing.threads.max(1) as f64);
+    format!("{:.0} GFLOP/s, {of_peak:.0} % of peak", speed * 2e-9)
 }
 
 /// As one object.

@@ -6,6 +6,23 @@ use tract_onnx::prelude::*;
 
 type Ready = std::sync::Arc<TypedRunnableModel>;
 
+fn tensor(dtype: &str, shape: &[usize], bytes: &[u8]) -> TractResult<Tensor> {
+    macro_rules! each {
+        ($($name:ident)*) => {
+            match dtype {
+                "bool" => Tensor::from_shape(shape, &bytes.iter().map(|&byte| byte != 0).collect::<Vec<bool>>()),
+                $(stringify!($name) => {
+                    let chunks = bytes.chunks_exact(size_of::<$name>());
+                    let elements = chunks.map(|chunk| $name::from_le_bytes(chunk.try_into().unwrap()));
+                    Tensor::from_shape(shape, &elements.collect::<Vec<$name>>())
+                })*
+                other => Err(TractError::msg(format!("inputs of {other} are not tried"))),
+            }
+        };
+    }
+    each!(f32 f64 i8 i16 i32 i64 u8 u16 u32 u64)
+}
+
 fn load(model: &str) -> TractResult<(Ready, TVec<TValue>)> {
     let ports = std::fs::read_to_string("ports")?;
     let inputs = ports.lines().filter_map(|line| line.strip_prefix("in ")).enumerate();
@@ -14,9 +31,8 @@ fn load(model: &str) -> TractResult<(Ready, TVec<TValue>)> {
         let mut words = line.splitn(3, ' ');
         let (dtype, shape, name) = (words.next().unwrap(), words.next().unwrap(), words.next().unwrap());
         let shape: Vec<usize> = shape.split(',').filter(|size| !size.is_empty()).map(|size| size.parse().unwrap()).collect();
-        let dtype: DatumType = dtype.parse()?;
         let bytes = std::fs::read(format!("in{i}.bin"))?;
-        given.insert(name.to_string(), unsafe { Tensor::from_raw_dt(dtype, &shape, &bytes)? });
+        given.insert(name.to_string(), tensor(dtype, &shape, &bytes)?);
     }
     let mut model = tract_onnx::onnx().with_ignore_output_shapes(true).model_for_path(model)?;
     let names: Vec<String> = model.input_outlets()?.iter().map(|outlet| model.node(outlet.node).name.clone()).collect();

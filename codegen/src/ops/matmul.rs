@@ -8,7 +8,7 @@ use super::window::three;
 use super::{Lower, Rules};
 use crate::ir::{DType, Dim, Tensor, Type, indices, strides};
 use crate::plan::{Arg, Operand};
-use kiln_kernels::{matmul_any, matmul_f32, pack};
+use kiln_kernels::{matmul_any, matmul_batch_f32, matmul_f32, pack};
 
 /// Matrix product over broadcast batch axes: a `[…, m, k]` (or `[…, k, m]` if `trans_a`), b `[…, k, n]` (or `[…, n, k]` if `trans_b`), both of rank
 /// 2 at least, bias `[n]` if `bias`, then the epilogue's operands.
@@ -207,7 +207,7 @@ impl MatMul {
         ];
         if is_f32 {
             fields.push(("epilogue", cx.epilogue(self.epilogue_with_bias().as_ref(), 2, &shape)));
-            cx.call("matmul_f32", "BatchMatMul", fields);
+            cx.call("matmul_batch_f32", "BatchMatMul", fields);
         } else {
             // fuse_epilogues leaves other numbers alone.
             fields.push(("bias", Arg::ReadOpt(self.bias.then(|| cx.input(2)))));
@@ -276,7 +276,7 @@ impl Product {
 fn batch_scratch(m: &Dim, k: &Dim, n: &Dim) -> Dim {
     let most = |dim: &Dim| dim.as_usize().unwrap_or(usize::MAX);
     match k.as_usize() {
-        Some(k) => Dim::from(matmul_f32::batch_scratch_len(most(m), k, most(n))),
+        Some(k) => Dim::from(matmul_batch_f32::batch_scratch_len(most(m), k, most(n))),
         // A block of a has 65536 elements, or 14 rows of up to k + 16; of b 65536 too, or two panels of 16 columns.
         None => Dim::from(2 * 65536 + 4096 + 14 * 16) + Dim::from(14 + 2 * 16) * k.clone(),
     }
@@ -309,7 +309,7 @@ mod tests {
         let bound = batch_scratch(&Dim::symbol("m"), &Dim::symbol("k"), &Dim::symbol("n"));
         for k in [1, 3, 64, 255, 256, 1000, 4096, 5000, 65536, 100_000] {
             let most = bound.eval(&|_| Some(k)).unwrap();
-            let exact = matmul_f32::batch_scratch_len(usize::MAX, k as usize, usize::MAX) as i64;
+            let exact = matmul_batch_f32::batch_scratch_len(usize::MAX, k as usize, usize::MAX) as i64;
             assert!(exact <= most, "{k}: {exact} over {most}");
         }
     }
