@@ -5,6 +5,8 @@
 //! lie, repeated elements from one vector made before the row, anything else from a vector gathered just before. The last,
 //! partial vector of a row goes through the same vectors on the stack, so the expression is compiled only for whole ones.
 
+use core::mem::MaybeUninit;
+
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
 
@@ -54,6 +56,15 @@ pub struct MapEach<'a, F: MapAny<N>, const N: usize, const R: usize> {
 
 /// A vector of the widest instruction set.
 const WIDEST: usize = 16;
+
+/// Elements of the rows that are laid out together, see [`map_rows`].
+const PATTERN: usize = 512;
+
+/// How many elements rows of `len` have together when they end with a whole vector: the least common multiple.
+const fn period<S: Simd>(len: usize) -> usize {
+    let (row, lanes) = (len.trailing_zeros(), S::LANES.trailing_zeros());
+    len << lanes >> if row < lanes { row } else { lanes }
+}
 
 /// The rows of a map: where each operand is, for one row after another.
 struct Rows<const N: usize, const R: usize> {
@@ -115,6 +126,18 @@ impl<const N: usize, const R: usize> Rows<N, R> {
     /// Elements in a row.
     fn len(&self) -> usize {
         self.dims[R - 1]
+    }
+
+    /// Whether the rows are short, lie along one axis, and every operand is dense or the same in each of them.
+    fn repeat<S: Simd>(&self, n_rows: usize) -> bool {
+        let Some(axis) = R.checked_sub(2) else { return false };
+        self.len() <= PATTERN
+            && period::<S>(self.len()) <= PATTERN
+            && self.dims[axis] == n_rows
+            && self
+                .strides
+                .iter()
+                .all(|strides| strides[axis] == 0 || (strides[R - 1] == 1 && strides[axis] == self.dims[R - 1]))
     }
 
     /// Goes to the row that is `count` after the first, where this stands.
@@ -194,6 +217,17 @@ impl<F: MapF32<N>, const N: usize, const R: usize> Split for Map<'_, F, N, R> {
         let (mine, stretch) =
             if n_rows >= 4 * part.of { (part.range(n_rows), 0..lines) } else { (0..n_rows, part.range(lines)) };
         let (first, end) = (stretch.start * WIDEST, (stretch.end * WIDEST).min(row_len));
+        if !gathers && end - first == row_len && rows.repeat::<S>(n_rows) && mine.len() >= 4 {
+            let len = mine.len() * row_len;
+            // SAFETY: the rows are this part's, follow one another in the output and in each operand that does not repeat its
+            // row, and lie within all of them, as was checked.
+            unsafe {
+                let from = core::array::from_fn(|n| bases[n].add(mine.start * rows.strides[n][R.wrapping_sub(2)]));
+                let repeats = rows.strides.map(|strides| strides[R.wrapping_sub(2)] == 0);
+                map_rows(s, f, out.add(mine.start * row_len), from, inner, repeats, row_len, len);
+            }
+            return;
+        }
         rows.skip(mine.start);
         for row in mine {
             // SAFETY: `rows` only visits indices within `dims`, which were checked against each operand and the output.
@@ -208,6 +242,71 @@ impl<F: MapF32<N>, const N: usize, const R: usize> Split for Map<'_, F, N, R> {
             }
             rows.advance();
         }
+    }
+}
+
+/// Short rows that follow one another, `len` elements in all, as one long row: what repeats with every row is laid out once for as
+/// many rows as end with a whole vector.
+///
+/// # Safety
+/// `out` and the operands that do not repeat must be valid for `len` floats, those that do for `row_len`, both where their stride
+/// is 1; where it is 0, for one. The period of `row_len` is at most [`PATTERN`]. `out` may be one of the operands that do not repeat, but must not
+/// overlap any otherwise.
+#[inline(always)]
+unsafe fn map_rows<S: Simd, F: MapF32<N>, const N: usize>(
+    s: S,
+    f: F,
+    mut out: *mut f32,
+    mut from: [*const f32; N],
+    strides: [usize; N],
+    repeats: [bool; N],
+    row_len: usize,
+    len: usize,
+) {
+    let mut patterns = [const { MaybeUninit::<[f32; PATTERN]>::uninit() }; N];
+    let period = period::<S>(row_len);
+    for (n, pattern) in patterns.iter_mut().enumerate() {
+        let pattern = pattern.as_mut_ptr().cast::<f32>();
+        // SAFETY: what repeats has a row, or its one element, and the pattern has room for a period and for a vector.
+        unsafe {
+            if strides[n] == 0 {
+                (0..S::LANES).for_each(|i| *pattern.add(i) = *from[n]);
+            } else if repeats[n] && period > row_len {
+                let rows = (0..period).step_by(row_len);
+                rows.for_each(|at| from[n].copy_to_nonoverlapping(pattern.add(at), row_len));
+            } else {
+                continue;
+            }
+        }
+        from[n] = pattern;
+    }
+    let mut left = len;
+    while left >= S::LANES {
+        let turn = left.min(period) / S::LANES * S::LANES;
+        let mut at = 0;
+        while at < turn {
+            // SAFETY: a vector is left of the output, of what is dense, and of the period of what repeats.
+            unsafe {
+                let reads = core::array::from_fn(|n| if strides[n] == 0 { from[n] } else { from[n].add(at) });
+                s.store_ptr(f.apply(s, load_all(s, reads)), out.add(at));
+            }
+            at += S::LANES;
+        }
+        left -= turn;
+        // SAFETY: at most one past the end of each.
+        unsafe {
+            out = out.add(turn);
+            for n in 0..N {
+                // After a whole period what repeats begins anew; after less only the rest of a vector is left.
+                if strides[n] != 0 && (!repeats[n] || left < S::LANES && turn < period) {
+                    from[n] = from[n].add(turn);
+                }
+            }
+        }
+    }
+    if left > 0 {
+        // SAFETY: `left` elements of the output and of what is dense are left, and of the period of what repeats.
+        unsafe { map_row::<S, F, N, false>(s, f, out, from, strides, left) };
     }
 }
 

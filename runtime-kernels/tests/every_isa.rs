@@ -193,6 +193,8 @@ fn maps_agree_with_naive_loops() {
                 map_case(s, [n], [[3], [0], [1]], true);
                 map_case(s, [5, n], [[n, 1], [0, 1], [n, 1]], true);
                 map_case(s, [5, n], [[1, 0], [1, 5], [n, 1]], false);
+                map_case(s, [37, n], [[n, 1], [0, 1], [0, 0]], false);
+                map_case(s, [2, 37, n], [[37 * n, n, 1], [0, 0, 1], [0, n, 1]], false);
                 map_case(s, [2, 3, n], [[3 * n, n, 1], [0, 0, 1], [0, 1, 0]], false);
                 map_case(s, [2, 1, n, 3], [[3 * n, 0, 3, 1], [0, 0, 1, 0], [3 * n, 7, 3, 1]], false);
             }
