@@ -1,8 +1,9 @@
 //! A team of threads that share the heavy steps of a run.
 //!
 //! The caller is one of them. The others wait for work by spinning for a moment, since one step follows another within
-//! microseconds, and then sleep. A job is announced by one atomic number, which also says how many workers it wants; only
-//! those are waited for. Parts are claimed one by one, so that a thread that was late does less.
+//! microseconds, and then sleep. A job is announced by one atomic number, which also says how many workers it wants. Parts are
+//! claimed one by one, so that a thread that was late does less, and one that has not begun when none are left is no longer
+//! wanted: the caller never waits for a sleeper to wake.
 //! This is the one kernel file that needs `std`.
 
 use core::cell::UnsafeCell;
@@ -48,21 +49,44 @@ struct Shared {
     job: UnsafeCell<Job>,
     /// Parts claimed of it.
     claimed: Line<AtomicUsize>,
-    /// Workers that have not finished it.
-    busy: Line<AtomicUsize>,
     /// Whether the team has a job, since it can have but one.
     taken: AtomicBool,
     /// Whether a worker panicked.
     failed: AtomicBool,
     /// Whether the team is at its end.
     over: AtomicBool,
-    /// Whether each worker sleeps.
-    asleep: Vec<Line<AtomicBool>>,
+    /// One a worker.
+    desks: Vec<Line<Desk>>,
     /// Whether threads outnumber processors, so that waiting must give way.
     crowded: bool,
 }
 
 type Signal = Line<AtomicU64>;
+
+/// What the caller and one worker tell each other.
+struct Desk {
+    /// How far the worker is with the job of the signal in the upper bits: one of the states below.
+    state: AtomicU64,
+    /// Whether it sleeps.
+    asleep: AtomicBool,
+}
+
+/// The worker is wanted.
+const WANTED: u64 = 0;
+/// It has begun, and the job must stay what it is.
+const BEGUN: u64 = 1;
+/// It has done what it could.
+const DONE: u64 = 2;
+/// It is not wanted any more.
+const LET_GO: u64 = 3;
+
+impl Desk {
+    /// Goes from one state to another with the job of `signal`, unless it is in neither.
+    fn turn(&self, signal: u64, from: u64, to: u64) -> bool {
+        let job = signal >> 16 << 2;
+        self.state.compare_exchange(job | from, job | to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
 
 /// A value in cache lines of its own.
 #[repr(align(128))]
@@ -76,8 +100,8 @@ struct Job {
     parts: usize,
 }
 
-// SAFETY: `job` is written only by the thread that holds `taken`, while no worker is wanted, and read only by workers that
-// are: the signal orders one before the other, and `busy` the other before the next.
+// SAFETY: `job` is written only by the thread that holds `taken`, while no worker has begun, and read only by workers that
+// have: the states of their desks order one before the other.
 unsafe impl Sync for Shared {}
 // SAFETY: the pointers in `job` are followed only while `Team::run` keeps what they point to alive.
 unsafe impl Send for Shared {}
@@ -98,10 +122,10 @@ impl Shared {
             if self.over.load(Ordering::Acquire) {
                 return;
             }
-            if me >= (seen & 0xFFFF) as usize {
+            if me >= (seen & 0xFFFF) as usize || !self.desks[me].0.turn(seen, WANTED, BEGUN) {
                 continue;
             }
-            // SAFETY: this worker is wanted, so the job stays what it is until `busy` has been counted down.
+            // SAFETY: this worker has begun, so the job stays what it is until it is done.
             let job = unsafe { *self.job.get() };
             let done = catch_unwind(AssertUnwindSafe(|| {
                 while let Some(part) = self.claim(job.parts) {
@@ -112,7 +136,7 @@ impl Shared {
             if done.is_err() {
                 self.failed.store(true, Ordering::Relaxed);
             }
-            self.busy.0.fetch_sub(1, Ordering::Release);
+            self.desks[me].0.turn(seen, BEGUN, DONE);
         }
     }
 
@@ -133,7 +157,7 @@ impl Shared {
             }
         }
         // Either this sees a new signal, or whoever signals sees that this sleeps.
-        let asleep = &self.asleep[me].0;
+        let asleep = &self.desks[me].0.asleep;
         asleep.store(true, Ordering::SeqCst);
         loop {
             let signal = self.signal.0.load(Ordering::SeqCst);
@@ -145,25 +169,34 @@ impl Shared {
         }
     }
 
-    /// Announces the next job to `workers` workers.
-    fn announce(&self, workers: usize, threads: &[JoinHandle<()>]) {
-        let last = self.signal.0.load(Ordering::Relaxed);
-        self.signal.0.store(((last >> 16) + 1) << 16 | workers as u64, Ordering::SeqCst);
-        for (asleep, thread) in self.asleep.iter().zip(threads).take(workers) {
-            if asleep.0.load(Ordering::SeqCst) {
+    /// Announces the next job to `workers` workers; returns its signal.
+    fn announce(&self, workers: usize, threads: &[JoinHandle<()>]) -> u64 {
+        let signal = ((self.signal.0.load(Ordering::Relaxed) >> 16) + 1) << 16 | workers as u64;
+        for desk in self.desks.iter().take(workers) {
+            desk.0.state.store(signal >> 16 << 2 | WANTED, Ordering::Relaxed);
+        }
+        self.signal.0.store(signal, Ordering::SeqCst);
+        for (desk, thread) in self.desks.iter().zip(threads).take(workers) {
+            if desk.0.asleep.load(Ordering::SeqCst) {
                 thread.thread().unpark();
             }
         }
+        signal
     }
 
-    /// Waits until every worker has done its parts.
-    fn finish(&self) {
-        let mut turn = 0_u32;
-        while self.busy.0.load(Ordering::Acquire) > 0 {
-            core::hint::spin_loop();
-            turn = turn.saturating_add(1);
-            if self.crowded || turn > 20_000 {
-                thread::yield_now();
+    /// Lets go the workers that have not begun the job of `signal`, and waits for the others.
+    fn finish(&self, signal: u64) {
+        for desk in self.desks.iter().take((signal & 0xFFFF) as usize) {
+            if desk.0.turn(signal, WANTED, LET_GO) {
+                continue;
+            }
+            let mut turn = 0_u32;
+            while desk.0.state.load(Ordering::Acquire) & 3 != DONE {
+                core::hint::spin_loop();
+                turn = turn.saturating_add(1);
+                if self.crowded || turn > 20_000 {
+                    thread::yield_now();
+                }
             }
         }
     }
@@ -181,11 +214,12 @@ impl Team {
             signal: Line(AtomicU64::new(0)),
             job: UnsafeCell::new(nothing),
             claimed: Line(AtomicUsize::new(0)),
-            busy: Line(AtomicUsize::new(0)),
             taken: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             over: AtomicBool::new(false),
-            asleep: (1..threads).map(|_| Line(AtomicBool::new(false))).collect(),
+            desks: (1..threads)
+                .map(|_| Line(Desk { state: AtomicU64::new(DONE), asleep: AtomicBool::new(false) }))
+                .collect(),
             crowded: threads > processors,
         });
         let spawn = |me: usize| {
@@ -210,13 +244,11 @@ impl Team {
         let own: *mut [f32] = own;
         let context = Context { s, task: &raw mut task, scratch_len };
         let job = Job { work: worker_part::<S, T>, context: (&raw const context).cast(), parts };
-        // SAFETY: the team was free, so no worker is wanted, and the caller has taken it.
+        // SAFETY: the team was free, so no worker has begun, and the caller has taken it.
         unsafe { *shared.job.get() = job };
         let workers = self.workers.len().min(parts - 1);
         shared.claimed.0.store(0, Ordering::Relaxed);
-        shared.busy.0.store(workers, Ordering::Relaxed);
-        let end = End(shared);
-        shared.announce(workers, &self.workers);
+        let end = End { shared, signal: shared.announce(workers, &self.workers) };
         while let Some(part) = shared.claim(parts) {
             // SAFETY: each part is claimed once, and the task's own scratch is used by this thread alone.
             s.enter(One { task: context.task, part, scratch: unsafe { &mut *own } });
@@ -238,12 +270,15 @@ impl Drop for Team {
 }
 
 /// The end of a job: the task is not let go before every worker has, also if the caller panics.
-struct End<'a>(&'a Shared);
+struct End<'a> {
+    shared: &'a Shared,
+    signal: u64,
+}
 
 impl Drop for End<'_> {
     fn drop(&mut self) {
-        self.0.finish();
-        self.0.taken.store(false, Ordering::Release);
+        self.shared.finish(self.signal);
+        self.shared.taken.store(false, Ordering::Release);
     }
 }
 
