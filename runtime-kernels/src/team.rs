@@ -25,14 +25,18 @@ const MOST: usize = 256;
 
 /// Does `task`, on the team's threads if there is a team and the task is worth it.
 #[inline(always)]
-pub fn enter<S: Simd, T: Split>(s: S, team: Option<&Team>, task: T) {
-    let Some(team) = team else { return s.enter(task) };
-    let parts = task.parts(team.threads());
-    // A team that is at work already has no time for another's task.
-    if parts < 2 || team.shared.taken.swap(true, Ordering::Acquire) {
-        return s.enter(task);
+pub fn enter<S: Simd, T: Split>(s: S, team: Option<&Team>, mut task: T) {
+    if let Some(team) = team {
+        let parts = task.parts(team.threads());
+        // A team that is at work already has no time for another's task.
+        if parts > 1 && !team.shared.taken.swap(true, Ordering::Acquire) {
+            return team.run(s, task, parts);
+        }
     }
-    team.run(s, task, parts);
+    // As a part too, so that the task is compiled once.
+    let scratch: *mut [f32] = task.scratch();
+    // SAFETY: there is no other part, and parts do not touch the task's own scratch.
+    s.enter(One { task: &raw mut task, part: Part::WHOLE, scratch: unsafe { &mut *scratch } });
 }
 
 /// Threads that work together; dropping it ends them.
