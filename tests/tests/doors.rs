@@ -147,11 +147,28 @@ fn the_command_line_refuses_what_it_cannot_do() {
         (vec!["compile", &model, "-o", &output, "--isa", "mmx"], "no such instruction set"),
         (vec!["compile", &model, "-o", &output, "--pin", "nothing=1"], "no such input"),
         (vec!["compile", &model, "-o", &output, "--dim", "rows"], "not an assignment"),
+        (vec!["compile", &model, "-o", &output, "--threads", "--no-std"], "threads need std"),
+        (vec!["bench", &model, "--input", "nothing=x.npy"], "no such file"),
     ] {
         assert_eq!(kiln(&command), ExitCode::from(2), "{why}");
     }
     assert_eq!(kiln(&["check", &model]), ExitCode::SUCCESS);
     assert_eq!(kiln(&["check", &model, "--json"]), ExitCode::SUCCESS);
+}
+
+#[test]
+fn the_bench_times_threads_and_draws_every_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, picture) = (text_of(&model_of("threads")), folder.path().join("steps.svg"));
+    let short = ["--rounds", "1", "--time", "1", "--isa", "scalar", "--layers", "--picture"];
+    let drawn = text_of(&picture);
+    let bench = [&["bench", &model, "--threads", "1,3"][..], &short, &[&drawn]].concat();
+    assert_eq!(kiln(&bench), ExitCode::SUCCESS);
+    let drawing = std::fs::read_to_string(&picture).unwrap();
+    let steps = library(&model_of("threads"), &options_of("threads", "scalar")).steps();
+    // The background is a rectangle as well.
+    assert_eq!(drawing.matches("<rect").count(), steps.len() + 1);
+    assert!(steps.iter().any(|step| step.macs > Some(1_000_000)));
 }
 
 #[test]
