@@ -103,6 +103,8 @@ fn generate(case: &str, isa: &str, name: &str) -> Result<(PathBuf, Compiled, boo
 fn wrap(module: &str, source: &Path, compiled: &Compiled, new: &str) -> String {
     let signature = compiled.signature();
     let ty = compiled.type_name();
+    let texts = signature.inputs.iter().enumerate().filter(|(_, port)| port.element == "string");
+    let texts: String = texts.map(|(i, _)| format!("            let text{i} = inputs[{i}].texts()?;\n")).collect();
     let arguments = signature.inputs.iter().enumerate().map(|(i, port)| argument(module, i, port, signature.dynamic));
     let arguments: Vec<String> = arguments.collect();
     let lets: String =
@@ -111,6 +113,9 @@ fn wrap(module: &str, source: &Path, compiled: &Compiled, new: &str) -> String {
     let fields = compiled.output_fields();
     let outputs = signature.outputs.iter().zip(&fields).map(|(port, field)| {
         let value = if signature.outputs.len() == 1 { "out".to_string() } else { format!("out.{field}") };
+        if port.element == "string" {
+            return format!("Array::of_texts(&{value}.to_vec(), &{value}.shape)");
+        }
         if signature.dynamic {
             return format!("Array::of({value}.data, &{value}.shape)");
         }
@@ -133,7 +138,7 @@ fn wrap(module: &str, source: &Path, compiled: &Compiled, new: &str) -> String {
     impl crate::Model for {ty} {{
         #[allow(unused_variables)]
         fn infer(&mut self, inputs: &[&Array]) -> Result<Vec<Array>, String> {{
-{lets}            let out = crate::watched(|| self.run({})){fails};
+{texts}{lets}            let out = crate::watched(|| self.run({})){fails};
             Ok(vec![{}])
         }}
     }}
@@ -146,12 +151,17 @@ fn wrap(module: &str, source: &Path, compiled: &Compiled, new: &str) -> String {
 
 fn argument(module: &str, i: usize, port: &PortInfo, dynamic: bool) -> String {
     let (dtype, rank) = (&port.dtype, port.shape.len());
+    let is_text = port.element == "string";
     if dynamic {
-        let parts = format!("inputs[{i}].elements::<{dtype}>()?, inputs[{i}].sizes::<{rank}>()?");
+        let data = if is_text { format!("&text{i}[..]") } else { format!("inputs[{i}].elements::<{dtype}>()?") };
+        let parts = format!("{data}, inputs[{i}].sizes::<{rank}>()?");
         // The module's own `View`, wherever its kernels stand.
         return format!(
             "{{ let (data, shape) = ({parts}); self::{module}::View::new(data, shape).map_err(|e| e.to_string())? }}"
         );
+    }
+    if is_text {
+        return format!("text{i}.as_slice().try_into().map_err(|_| \"it has another number of strings\")?");
     }
     let len: usize = port.shape.iter().map(|size| size.clone().unwrap_or(0)).product();
     format!("inputs[{i}].fixed::<{dtype}, {len}>()?")

@@ -7,11 +7,11 @@ use std::path::Path;
 /// An array of one of Rust's number types, row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
-    /// Element type, as Rust names it, or a narrow type such as `bf16`, of which the elements are the bits.
+    /// Element type, as Rust names it, a narrow type such as `bf16`, of which the elements are the bits, or `string`.
     pub dtype: String,
     /// Sizes along each axis.
     pub shape: Vec<usize>,
-    /// Elements, little-endian.
+    /// Elements, little-endian; strings as [`kiln_codegen::text_bytes`] writes them.
     pub bytes: Vec<u8>,
 }
 
@@ -74,8 +74,65 @@ impl Array {
         Ok(Array { dtype: dtype.into(), shape, bytes })
     }
 
-    /// Reads a `.npy` file.
+    /// The strings it is made of.
+    pub fn to_texts(&self) -> Result<Vec<String>> {
+        anyhow::ensure!(self.dtype == "string", "an array of {} holds no strings", self.dtype);
+        kiln_codegen::texts_from_bytes(&self.bytes).context("an array of strings is damaged")
+    }
+
+    /// An array of strings.
+    pub fn from_texts<T: AsRef<str>>(shape: Vec<usize>, texts: &[T]) -> Array {
+        Array { dtype: "string".into(), shape, bytes: kiln_codegen::text_bytes(texts) }
+    }
+
+    /// Reads strings from JSON: lists in lists, or `{"shape": [2], "texts": ["a", "b"]}`.
+    fn from_json(text: &str) -> Result<Array> {
+        let json: serde_json::Value = serde_json::from_str(text)?;
+        let (mut shape, mut texts) = (Vec::new(), Vec::new());
+        match json.as_object() {
+            Some(object) => {
+                shape = serde_json::from_value(object.get("shape").cloned().context("it gives no shape")?)?;
+                texts = serde_json::from_value(object.get("texts").cloned().context("it gives no texts")?)?;
+            }
+            None => {
+                let mut level = &json;
+                while let Some(list) = level.as_array() {
+                    shape.push(list.len());
+                    let Some(first) = list.first() else { break };
+                    level = first;
+                }
+                collect(&json, &shape, &mut texts)?;
+            }
+        }
+        anyhow::ensure!(
+            shape.iter().product::<usize>() == texts.len(),
+            "{} strings have no shape {shape:?}",
+            texts.len()
+        );
+        Ok(Array::from_texts(shape, &texts))
+    }
+
+    /// Writes `name.npy`, or `name.json` for strings, for Python to read.
+    pub fn store(&self, dir: &Path, name: &str) -> Result<()> {
+        if self.dtype != "string" {
+            return self.write(&dir.join(format!("{name}.npy")));
+        }
+        let json = serde_json::json!({ "shape": self.shape, "texts": self.to_texts()? });
+        Ok(std::fs::write(dir.join(format!("{name}.json")), json.to_string())?)
+    }
+
+    /// Reads what Python wrote in the same way.
+    pub fn stored(dir: &Path, name: &str) -> Result<Array> {
+        let texts = dir.join(format!("{name}.json"));
+        Array::read(&if texts.exists() { texts } else { dir.join(format!("{name}.npy")) })
+    }
+
+    /// Reads a `.npy` file, or strings from a `.json` file.
     pub fn read(path: &Path) -> Result<Array> {
+        if path.extension().is_some_and(|ending| ending == "json") {
+            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            return Array::from_json(&text).with_context(|| format!("in {}", path.display()));
+        }
         let file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
         Array::from_npy(std::io::BufReader::new(file)).with_context(|| format!("in {}", path.display()))
     }
@@ -106,6 +163,9 @@ impl Array {
             "u4" => "u32",
             "u8" => "u64",
             "b1" => "bool",
+            other if other.starts_with(['U', 'S', 'O']) => {
+                bail!("numpy's arrays of strings are not supported; give a .json file of lists of strings")
+            }
             other => bail!("arrays of type {other} are not supported"),
         };
         if dtype == "bool" {
@@ -153,9 +213,30 @@ impl Array {
     }
 }
 
+/// The strings in lists of the lengths `shape`.
+fn collect(json: &serde_json::Value, shape: &[usize], texts: &mut Vec<String>) -> Result<()> {
+    match (json, shape) {
+        (serde_json::Value::String(text), []) => texts.push(text.clone()),
+        (serde_json::Value::Array(list), [len, rest @ ..]) if list.len() == *len => {
+            list.iter().try_for_each(|json| collect(json, rest, texts))?;
+        }
+        _ => bail!("its lists are not all as long, or hold something else than strings"),
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn strings_are_lists_of_json() {
+        let array = Array::from_json(r#"[["a", ""], ["ö", "b"]]"#).unwrap();
+        assert_eq!((array.shape.as_slice(), array.to_texts().unwrap().join("|")), ([2, 2].as_slice(), "a||ö|b".into()));
+        assert_eq!(Array::from_json(r#"{"shape": [0, 3], "texts": []}"#).unwrap().shape, [0, 3]);
+        assert!(Array::from_json(r#"[["a"], []]"#).is_err());
+        assert!(Array::from_json("[1]").is_err());
+    }
 
     #[test]
     fn halves_are_what_numpy_writes() {

@@ -23,6 +23,11 @@ pub struct Difference {
 pub fn compare(got: &Array, want: &Array, rtol: f64, atol: f64) -> Result<Difference> {
     anyhow::ensure!(got.shape == want.shape, "its shape is {:?} and should be {:?}", got.shape, want.shape);
     anyhow::ensure!(got.dtype == want.dtype, "its type is {} and should be {}", got.dtype, want.dtype);
+    if got.dtype == "string" {
+        let (got, want) = (got.to_texts()?, want.to_texts()?);
+        let wrong = got.iter().zip(&want).filter(|(got, want)| got != want).count() + got.len().abs_diff(want.len());
+        return Ok(Difference { wrong, ..Difference::default() });
+    }
     let exact = !got.dtype.starts_with('f') && got.dtype != "bf16";
     let (rtol, atol) = if exact { (0.0, 0.0) } else { (rtol, atol) };
     let mut difference = Difference::default();

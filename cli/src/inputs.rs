@@ -52,13 +52,19 @@ impl Random {
         (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// Floats between -1 and 1, integers 0 or 1: in range for whatever an index may index.
+    /// Floats between -1 and 1, integers 0 or 1: in range for whatever an index may index; words for strings.
     pub fn input(&mut self, port: &PortInfo, sizes: &BTreeMap<String, usize>) -> Result<Array> {
         let shape: Vec<usize> = port
             .shape
             .iter()
             .map(|d| d.clone().unwrap_or_else(|symbol| sizes.get(&symbol).copied().unwrap_or(2)))
             .collect();
+        if port.element == "string" {
+            let words = ["", "a", "red", "Blue", "ÄÖ", "two words", "7", "the quick brown fox"];
+            let len = shape.iter().product::<usize>();
+            let texts: Vec<&str> = (0..len).map(|_| words[(self.unit() * words.len() as f64) as usize]).collect();
+            return Ok(Array::from_texts(shape, &texts));
+        }
         let float = port.element.starts_with('f') || port.element == "bf16";
         let values: Vec<f64> = (0..shape.iter().product::<usize>())
             .map(|_| if float { self.unit() * 2.0 - 1.0 } else { (self.unit() * 2.0).floor() })

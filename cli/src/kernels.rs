@@ -11,14 +11,14 @@ pub struct Kernels {
     /// Where the module goes
     #[arg(short, long, value_name = "FILE.rs")]
     output: PathBuf,
-    /// With what models generated with `threads` need, which needs std
+    /// With what threads and strings need, which is std
     #[arg(long)]
-    threads: bool,
+    std: bool,
 }
 
 impl Kernels {
     pub fn run(self) -> Result<Outcome> {
-        let text = kiln_codegen::shared_kernels(self.threads).map_err(|e| anyhow!(e))?;
+        let text = kiln_codegen::shared_kernels(self.std).map_err(|e| anyhow!(e))?;
         write_if_changed(&self.output, text.as_bytes()).map_err(|e| anyhow!(e))?;
         println!("{}: {} lines", self.output.display(), text.lines().count());
         Ok(Outcome::Done)

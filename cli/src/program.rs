@@ -107,6 +107,17 @@ fn read(path: String) -> Vec<u8> {{
 }}
 
 #[allow(dead_code)]
+fn texts(mut bytes: &[u8]) -> Vec<&str> {{
+    let mut texts = Vec::new();
+    while let Some((len, rest)) = bytes.split_first_chunk() {{
+        let (text, rest) = rest.split_at(u32::from_le_bytes(*len) as usize);
+        texts.push(std::str::from_utf8(text).unwrap());
+        bytes = rest;
+    }}
+    texts
+}}
+
+#[allow(dead_code)]
 fn sizes<const R: usize>(path: String) -> [usize; R] {{
     let text = String::from_utf8(read(path)).unwrap();
     let sizes: Vec<usize> = text.split_whitespace().map(|size| size.parse().unwrap()).collect();
@@ -121,13 +132,19 @@ fn main() {{
     let mut arguments = Vec::new();
     for (i, port) in signature.inputs.iter().enumerate() {
         let dtype = &port.dtype;
+        if port.element == "string" {
+            writeln!(text, "        let text{i} = read(format!(\"in{{set}}_{i}.bin\"));")?;
+            writeln!(text, "        let in{i}: Vec<&str> = texts(&text{i});")?;
+        }
         let elements = match dtype.as_str() {
             "bool" => ".iter().map(|&b| b != 0).collect()".to_string(),
             _ => format!(
                 ".chunks_exact(size_of::<{dtype}>()).map(|c| {dtype}::from_le_bytes(c.try_into().unwrap())).collect()"
             ),
         };
-        writeln!(text, "        let in{i}: Vec<{dtype}> = read(format!(\"in{{set}}_{i}.bin\")){elements};")?;
+        if port.element != "string" {
+            writeln!(text, "        let in{i}: Vec<{dtype}> = read(format!(\"in{{set}}_{i}.bin\")){elements};")?;
+        }
         arguments.push(match signature.dynamic {
             true => {
                 let rank = port.shape.len();
@@ -148,13 +165,22 @@ fn main() {{
             1 => "out".to_string(),
             _ => format!("out.{}", compiled.output_fields()[i]),
         };
+        if port.element == "string" {
+            writeln!(
+                text,
+                "        let bytes = |v: &str| [&(v.len() as u32).to_le_bytes(), v.as_bytes()].concat();
+        std::fs::write(format!(\"out{{set}}_{i}.bin\"), {out}.iter().flat_map(bytes).collect::<Vec<u8>>()).unwrap();"
+            )?;
+        }
         let data = if signature.dynamic { format!("{out}.data") } else { format!("{out}[..]") };
         let bytes = if port.dtype == "bool" { "u8::from(*v).to_le_bytes()" } else { "v.to_le_bytes()" };
-        writeln!(
-            text,
-            "        std::fs::write(format!(\"out{{set}}_{i}.bin\"), {data}.iter().flat_map(|v| {bytes}).collect::<Vec<u8>>()).unwrap();"
-        )?;
-        let shape = match signature.dynamic {
+        if port.element != "string" {
+            writeln!(
+                text,
+                "        std::fs::write(format!(\"out{{set}}_{i}.bin\"), {data}.iter().flat_map(|v| {bytes}).collect::<Vec<u8>>()).unwrap();"
+            )?;
+        }
+        let shape = match signature.dynamic || port.element == "string" {
             true => format!("{out}.shape.to_vec()"),
             false => {
                 format!("{:?}.to_vec()", port.shape.iter().map(|d| d.clone().unwrap_or(0)).collect::<Vec<usize>>())

@@ -1,10 +1,8 @@
-"""Runs a model in onnxruntime on one thread: inputs and outputs as .npy files, the median seconds of a run on stdout."""
+"""Runs a model in onnxruntime on one thread: inputs and outputs as files, the median seconds of a run on stdout."""
 
-import json
 import sys
 import time
 
-import numpy
 import onnxruntime
 
 request = json.loads(sys.argv[1])
@@ -12,12 +10,10 @@ options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = options.inter_op_num_threads = 1
 options.log_severity_level = 3
 session = onnxruntime.InferenceSession(request["model"], options, providers=["CPUExecutionProvider"])
-feed = {name: numpy.load(f"{request['dir']}/in{i}.npy") for i, name in enumerate(request["inputs"])}
+feed = {name: load(f"{request['dir']}/in{i}") for i, name in enumerate(request["inputs"])}
 outputs = session.run(request["outputs"], feed)
 for i, output in enumerate(outputs):
-    output = numpy.asarray(output)
-    # ascontiguousarray makes a scalar a vector of one.
-    numpy.save(f"{request['dir']}/out{i}.npy", output if output.ndim == 0 else numpy.ascontiguousarray(output))
+    save(f"{request['dir']}/out{i}", output)
 times, start = [], time.perf_counter()
 while len(times) < 3 or time.perf_counter() - start < request["seconds"]:
     one = time.perf_counter()

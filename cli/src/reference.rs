@@ -32,20 +32,20 @@ pub fn onnxruntime(
 ) -> Result<(Vec<Array>, Duration)> {
     std::fs::create_dir_all(dir)?;
     for (i, (_, input)) in inputs.iter().enumerate() {
-        input.write(&dir.join(format!("in{i}.npy")))?;
+        input.store(dir, &format!("in{i}"))?;
     }
     let names: Vec<&String> = inputs.iter().map(|(name, _)| name).collect();
     let request = serde_json::json!({
         "model": model.canonicalize()?, "inputs": names, "outputs": outputs, "dir": dir, "seconds": budget.as_secs_f64(),
     });
     let ran = Command::new(python)
-        .args(["-c", include_str!("reference.py"), &request.to_string()])
+        .args(["-c", concat!(include_str!("arrays.py"), include_str!("reference.py")), &request.to_string()])
         .output()
         .context("cannot run Python")?;
     if !ran.status.success() {
         bail!("onnxruntime could not run the model:\n{}", String::from_utf8_lossy(&ran.stderr));
     }
     let seconds: f64 = String::from_utf8_lossy(&ran.stdout).trim().parse().context("its timing is not a number")?;
-    let outputs = (0..outputs.len()).map(|i| Array::read(&dir.join(format!("out{i}.npy")))).collect::<Result<_>>()?;
+    let outputs = (0..outputs.len()).map(|i| Array::stored(dir, &format!("out{i}"))).collect::<Result<_>>()?;
     Ok((outputs, Duration::from_secs_f64(seconds)))
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 pub struct Verify {
     #[command(flatten)]
     model: Model,
-    /// An input's data: `name=file.npy`; inputs without are seeded random numbers. Given several times for an input, the one
+    /// An input's data: `name=file.npy`, a .json file of lists for strings; inputs without are seeded random numbers. Given several times for an input, the one
     /// program is run and compared for each
     #[arg(long = "input", value_name = "NAME=FILE.npy")]
     inputs: Vec<String>,

@@ -57,6 +57,10 @@ pub fn compile(source: &Source, options: &Options) -> Result<Compiled, Diagnosti
         let message = format!("`{option}` needs std\nhelp: leave out `{option}`, or `std = false`");
         return Err(Diagnostics::model(source.name, &message));
     }
+    if !options.std && plan.texts.is_some() {
+        let message = "it works with strings, which need a heap\nhelp: leave out `std = false`";
+        return Err(Diagnostics::model(source.name, message));
+    }
     let about = About { source: file_name(source.name).to_string(), sha256: hex(&Sha256::digest(source.bytes)), ops };
     Ok(Compiled { plan, about, options: options.clone(), graph, pinned })
 }
@@ -124,7 +128,7 @@ impl Compiled {
     /// Inputs that became constants: name, element type, shape and elements.
     pub fn pinned(&self) -> Vec<(String, String, Vec<usize>, Vec<f64>)> {
         let element = |name: &str, dtype: ir::DType| {
-            self.graph.narrow.get(name).map_or_else(|| dtype.to_string(), ToString::to_string)
+            self.graph.outer.get(name).map_or_else(|| dtype.to_string(), ToString::to_string)
         };
         let pinned = self.pinned.iter();
         pinned.map(|(name, t)| (name.clone(), element(name, t.dtype()), t.shape().to_vec(), t.to_f64s())).collect()
@@ -138,24 +142,30 @@ impl Compiled {
     pub fn interpret(&self, inputs: &BTreeMap<String, Data>) -> Result<BTreeMap<String, Data>, String> {
         let tensor = |port: &plan::Port| {
             let data = inputs.get(&port.name).ok_or_else(|| format!("input {:?} is missing", port.name))?;
-            let tensor = ir::Tensor::from_bytes(port.dtype, data.shape.clone(), data.bytes.as_slice());
+            let texts = || Some(self.graph.texts.tensor(data.shape.clone(), &texts_from_bytes(&data.bytes)?));
+            let tensor = match port.is_text() {
+                true => texts().filter(|tensor| Some(tensor.len()) == texts_from_bytes(&data.bytes).map(|t| t.len())),
+                false => ir::Tensor::from_bytes(port.dtype, data.shape.clone(), data.bytes.as_slice()),
+            };
             let tensor =
                 tensor.ok_or_else(|| format!("input {:?} does not have the bytes its shape needs", port.name))?;
             Ok::<_, String>((port.name.clone(), tensor))
         };
         let inputs = self.plan.inputs.iter().map(tensor).collect::<Result<BTreeMap<_, _>, _>>()?;
         let outputs = eval::eval(&self.graph, &inputs)?;
-        Ok(outputs
-            .into_iter()
-            .map(|(name, t)| (name, Data { shape: t.shape().to_vec(), bytes: t.bytes().to_vec() }))
-            .collect())
+        let data = |(name, t): (String, ir::Tensor)| {
+            let is_text = self.graph.outer.get(&name) == Some(&ir::Outer::Text);
+            let bytes = if is_text { text_bytes(&self.graph.texts.read(&t)) } else { t.bytes().to_vec() };
+            (name, Data { shape: t.shape().to_vec(), bytes })
+        };
+        Ok(outputs.into_iter().map(data).collect())
     }
 
     /// Inputs and outputs as the generated `run` has them.
     pub fn signature(&self) -> Signature {
         let port = |port: &plan::Port| PortInfo {
             name: port.name.clone(),
-            dtype: port.dtype.to_string(),
+            dtype: if port.is_text() { "&str".to_string() } else { port.dtype.to_string() },
             element: port.element(),
             shape: port.shape.iter().map(|dim| dim.as_usize().ok_or_else(|| dim.to_string())).collect(),
         };
@@ -182,12 +192,29 @@ pub fn narrow_from_f64s(element: &str, values: &[f64]) -> Option<Vec<u8>> {
     Some(bits.flat_map(|bits| extended(bits).to_le_bytes()[..narrow.bits().bytes()].to_vec()).collect())
 }
 
+/// Strings as the bytes of an array: the length of each, a little-endian `u32`, and its bytes.
+pub fn text_bytes<T: AsRef<str>>(texts: &[T]) -> Vec<u8> {
+    let one = |text: &T| [&(text.as_ref().len() as u32).to_le_bytes(), text.as_ref().as_bytes()].concat();
+    texts.iter().flat_map(one).collect()
+}
+
+/// The strings that [`text_bytes`] wrote; `None` if the bytes are of another form.
+pub fn texts_from_bytes(mut bytes: &[u8]) -> Option<Vec<String>> {
+    let mut texts = Vec::new();
+    while let Some((len, rest)) = bytes.split_first_chunk() {
+        let (text, rest) = rest.split_at_checked(u32::from_le_bytes(*len) as usize)?;
+        texts.push(String::from_utf8(text.to_vec()).ok()?);
+        bytes = rest;
+    }
+    bytes.is_empty().then_some(texts)
+}
+
 /// An array whose element type is known from elsewhere.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Data {
     /// Sizes along each axis.
     pub shape: Vec<usize>,
-    /// Elements, row-major and little-endian.
+    /// Elements, row-major and little-endian; strings as [`text_bytes`] writes them.
     pub bytes: Vec<u8>,
 }
 
@@ -222,9 +249,9 @@ pub struct Signature {
 pub struct PortInfo {
     /// The model's name for it.
     pub name: String,
-    /// Element type, as Rust names it.
+    /// Element type, as Rust names it; `&str` for strings.
     pub dtype: String,
-    /// The model's element type: the same, or a narrow type such as `f16` of which the elements are the bits.
+    /// The model's element type: the same, `string`, or a narrow type such as `f16` of which the elements are the bits.
     pub element: String,
     /// Sizes: a number, or an expression over symbols.
     pub shape: Vec<Result<usize, String>>,

@@ -1,6 +1,6 @@
 //! What emission needs and nothing more: the model's signature, its steps, its memory and its weights.
 
-use crate::ir::{Bounds, DType, Dim, Narrow, Shape};
+use crate::ir::{Bounds, DType, Dim, Outer, Shape};
 use crate::ops::map::Map;
 use std::collections::BTreeSet;
 
@@ -31,6 +31,8 @@ pub struct Plan {
     pub arena: ArenaPlan,
     /// Constants, packed, aligned, each once.
     pub blob: Vec<u8>,
+    /// Strings known from the start, by number, if the model has any use for strings.
+    pub texts: Option<Vec<String>>,
     /// Multiplications with addition of one run, contractions only.
     pub macs: Dim,
 }
@@ -42,8 +44,8 @@ pub struct Port {
     pub name: String,
     /// Element type.
     pub dtype: DType,
-    /// The narrow type of which the elements are the bits.
-    pub narrow: Option<Narrow>,
+    /// The element type the elements stand for: a narrow one of which they are the bits, or strings by their numbers.
+    pub outer: Option<Outer>,
     /// Sizes along each axis.
     pub shape: Shape,
     /// Where it lies.
@@ -57,6 +59,8 @@ pub enum Flow {
     Call(usize),
     /// An error of the run unless two sizes are equal.
     Check(Dim, Dim),
+    /// An error of the run unless a size is within its limit.
+    Within(Limit),
     /// One of two blocks.
     If {
         /// One bool.
@@ -68,6 +72,17 @@ pub enum Flow {
     },
     /// A block, again and again.
     Loop(Box<Loop>),
+}
+
+/// The greatest a size may be that a step finds out.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Limit {
+    /// What it is the number of, for people.
+    pub what: String,
+    /// The size.
+    pub size: Dim,
+    /// The greatest it may be.
+    pub most: i64,
 }
 
 /// A block that runs again and again.
@@ -88,20 +103,21 @@ pub struct Loop {
 }
 
 impl Flow {
-    /// The sizes that must be equal, of this and all inside.
-    pub fn checks(&self) -> Vec<(&Dim, &Dim)> {
+    /// The sizes that this and all inside compare.
+    pub fn compared(&self) -> Vec<&Dim> {
         match self {
             Flow::Call(_) => Vec::new(),
-            Flow::Check(a, b) => vec![(a, b)],
-            Flow::If { then, otherwise, .. } => then.iter().chain(otherwise).flat_map(Flow::checks).collect(),
-            Flow::Loop(turns) => turns.body.iter().flat_map(Flow::checks).collect(),
+            Flow::Check(a, b) => vec![a, b],
+            Flow::Within(limit) => vec![&limit.size],
+            Flow::If { then, otherwise, .. } => then.iter().chain(otherwise).flat_map(Flow::compared).collect(),
+            Flow::Loop(turns) => turns.body.iter().flat_map(Flow::compared).collect(),
         }
     }
 
     /// The operands that decide what runs, of this and all inside.
     pub fn controls(&self) -> Vec<&Operand> {
         match self {
-            Flow::Call(_) | Flow::Check(..) => Vec::new(),
+            Flow::Call(_) | Flow::Check(..) | Flow::Within(_) => Vec::new(),
             Flow::If { condition, then, otherwise } => {
                 let inside = then.iter().chain(otherwise).flat_map(Flow::controls);
                 std::iter::once(condition).chain(inside).collect()
@@ -184,6 +200,8 @@ pub enum Arg {
     Reads(Vec<Operand>),
     /// `[Option<&[T]>; N]`
     ReadOpts(Vec<Option<Operand>>),
+    /// The strings of the run.
+    Texts,
     /// `usize`
     Size(Dim),
     /// `[usize; N]`
@@ -291,7 +309,7 @@ impl Plan {
 
     /// Whether a step may find that sizes do not fit.
     pub fn may_fail(&self) -> bool {
-        self.flow.iter().any(|part| !part.checks().is_empty())
+        self.flow.iter().any(|part| !part.compared().is_empty())
     }
 
     /// Whether any size is chosen at run time.
@@ -303,13 +321,19 @@ impl Plan {
 impl Port {
     /// The element type in the model's words.
     pub fn element(&self) -> String {
-        self.narrow.map_or_else(|| self.dtype.to_string(), |narrow| narrow.to_string())
+        self.outer.map_or_else(|| self.dtype.to_string(), |outer| outer.to_string())
+    }
+
+    /// Whether it is made of strings.
+    pub fn is_text(&self) -> bool {
+        self.outer == Some(Outer::Text)
     }
 
     /// Element type and shape for people.
     pub fn describe(&self) -> String {
         let shape: Vec<String> = self.shape.iter().map(Dim::to_string).collect();
-        let bits = self.narrow.map_or_else(String::new, |_| format!(" as bits in {}", self.dtype));
+        let bits =
+            self.outer.and_then(Outer::narrow).map_or_else(String::new, |_| format!(" as bits in {}", self.dtype));
         format!("`{}`: {}{bits} `[{}]`", self.name, self.element(), shape.join(", "))
     }
 }

@@ -114,6 +114,7 @@ impl<'g> Scheduler<'g> {
     /// anything runs.
     fn check_sizes(&mut self, node: &Node) {
         let graph = self.graph;
+        self.flow.extend(node.op.limit().map(Flow::Within));
         let types = |ids: &[ValueId]| ids.iter().map(|&id| graph.ty(id)).collect::<Vec<_>>();
         for (a, b) in node.op.equalities(&types(&node.inputs), &types(&node.outputs)) {
             if self.nested || graph.is_counted(&a) || graph.is_counted(&b) {
@@ -194,7 +195,7 @@ impl<'g> Scheduler<'g> {
         Port {
             name: name.to_string(),
             dtype: ty.dtype,
-            narrow: self.graph.narrow.get(name).copied(),
+            outer: self.graph.outer.get(name).copied(),
             shape: ty.shape.clone(),
             operand: self.operand(id),
         }
@@ -202,7 +203,7 @@ impl<'g> Scheduler<'g> {
 
     fn finish(mut self) -> Plan {
         let graph = self.graph;
-        let inputs = graph.inputs.iter().map(|&id| self.port(&graph.value(id).name, id)).collect();
+        let inputs: Vec<Port> = graph.inputs.iter().map(|&id| self.port(&graph.value(id).name, id)).collect();
         let outputs: Vec<Port> = graph.outputs.iter().map(|(name, id)| self.port(name, *id)).collect();
         for (at, step) in self.steps.iter().enumerate() {
             for (operand, _) in step.operands() {
@@ -225,6 +226,8 @@ impl<'g> Scheduler<'g> {
             }
         }
         blocks::keep_through_loops(&self.flow, &mut self.buffers);
+        let reads_texts = |step: &Step| step.fields.iter().any(|(_, arg)| matches!(arg, Arg::Texts));
+        let has_texts = inputs.iter().chain(&outputs).any(Port::is_text) || self.steps.iter().any(reads_texts);
         let macs = self.steps.iter().fold(Dim::from(0), |sum, step| sum + step.macs.clone());
         Plan {
             name: graph.name.clone(),
@@ -239,6 +242,7 @@ impl<'g> Scheduler<'g> {
             funcs: self.funcs,
             arena: memory::place(self.buffers, &graph.bounds),
             blob: self.blob.finish(),
+            texts: has_texts.then(|| graph.texts.all()),
             macs,
         }
     }

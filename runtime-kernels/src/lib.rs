@@ -87,6 +87,21 @@ pub mod split;
 pub mod strided;
 #[cfg(feature = "std")]
 pub mod team;
+#[cfg(feature = "std")]
+pub mod text_case;
+#[cfg(feature = "std")]
+pub mod text_concat;
+#[cfg(feature = "std")]
+pub mod text_format;
+#[cfg(feature = "std")]
+pub mod text_match;
+#[cfg(feature = "std")]
+pub mod text_parse;
+pub mod text_remove;
+#[cfg(feature = "std")]
+pub mod text_split;
+#[cfg(feature = "std")]
+pub mod texts;
 mod tile_f32;
 mod tile_transpose;
 pub mod topk;

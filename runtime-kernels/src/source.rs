@@ -66,6 +66,14 @@ pub const FILES: &[(&str, &str)] = &[
     ("split", include_str!("split.rs")),
     ("strided", include_str!("strided.rs")),
     ("team", include_str!("team.rs")),
+    ("text_case", include_str!("text_case.rs")),
+    ("text_concat", include_str!("text_concat.rs")),
+    ("text_format", include_str!("text_format.rs")),
+    ("text_match", include_str!("text_match.rs")),
+    ("text_parse", include_str!("text_parse.rs")),
+    ("text_remove", include_str!("text_remove.rs")),
+    ("text_split", include_str!("text_split.rs")),
+    ("texts", include_str!("texts.rs")),
     ("tile_f32", include_str!("tile_f32.rs")),
     ("tile_transpose", include_str!("tile_transpose.rs")),
     ("topk", include_str!("topk.rs")),
@@ -93,6 +101,10 @@ pub const SPLIT: &[(&str, &str)] = &[
     ("softmax", "LogSoftmax"),
     ("softmax", "Softmax"),
 ];
+
+/// The files that need std; the others need nothing.
+pub const NEEDS_STD: &[&str] =
+    &["team", "text_case", "text_concat", "text_format", "text_match", "text_parse", "text_split", "texts"];
 
 /// What is copied of a file: everything above its tests.
 pub fn embedded(name: &str) -> Option<&'static str> {

@@ -4,7 +4,7 @@
 //! microseconds, and then sleep. A job is announced by one atomic number, which also says how many workers it wants. Parts are
 //! claimed one by one, so that a thread that was late does less, and one that has not begun when none are left is no longer
 //! wanted: the caller never waits for a sleeper to wake.
-//! This is the one kernel file that needs `std`.
+//! It needs `std`.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

@@ -45,6 +45,7 @@ enum Want {
     AtMost(i64),
     NotNegative,
     Equal(&'static str, i64),
+    Within(i64),
 }
 
 impl fmt::Display for ShapeError {
@@ -58,6 +59,7 @@ impl fmt::Display for ShapeError {
             Want::NotNegative => {
                 write!(f, "axis {axis} of `{what}` would have size {size}: an input is too small for this model")
             }
+            Want::Within(want) => write!(f, "{what}: {size}, more than the {want} the model was generated for"),
             Want::Equal(other, want) => {
                 write!(f, "`{what}` is {size} and `{other}` is {want}; they must be equal for this model")
             }
@@ -97,6 +99,14 @@ pub fn natural(what: &'static str, axis: usize, size: i64) -> Result<(), ShapeEr
 pub fn equal(what: &'static str, size: i64, other: &'static str, want: i64) -> Result<(), ShapeError> {
     if size != want {
         return Err(ShapeError { what, axis: 0, size, want: Want::Equal(other, want) });
+    }
+    Ok(())
+}
+
+/// Nothing, if a size that was found out is no more than `bound`.
+pub fn within(what: &'static str, size: i64, bound: i64) -> Result<(), ShapeError> {
+    if size > bound {
+        return Err(ShapeError { what, axis: 0, size, want: Want::Within(bound) });
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ A case is a graph in ONNX's text form. Between `<` and `>` stand its constants: 
 random numbers fill it (small ones for what starts with `w`, positive ones for what starts with `var`). Inputs are random too:
 floats are normal, integers 0, 1 or 2, bools a coin's toss, unless `feed` says otherwise. `sizes` gives one run for each
 choice of the free sizes. What onnxruntime has no kernel for names ONNX's reference as its `oracle`.
-Arrays of narrow types are stored as their bits. The seed is the case's name, so a run of this script changes no case but those
+Arrays of narrow types are stored as their bits, strings as JSON. The seed is the case's name, so a run of this script changes no case but those
 that were edited.
 """
 
@@ -921,6 +921,74 @@ case("tokens_to_counts", """(int64[3,9] x) => (float[] counts, float[] weighted)
         ngram_indexes = [1, 0, 2, 4, 3, 5], pool_int64s = [1, 2, 3, 1, 2, 2, 2, 3, 1], weights = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]>(x) }""",
      feed=lambda rng, _: {"x": rng.integers(1, 4, (3, 9))})
 
+# Strings ------------------------------------------------------------------------------------------------------------------------
+
+
+def words(*texts):
+    return np.array(texts, dtype=object)
+
+
+case("strings", """(string[2,3] x, string[3] z, bool[3] c, int64[2] picks, float[6] f) => (string[] joined, bool[] same, string[] chosen, string[] picked,
+      bool[] matched, string[] moved, string[] written, string[] digits, string[] doubles, string[] padded)
+    <string[3] k = {"-", "", "é"}>
+    { first = StringConcat(x, k)
+      joined = StringConcat(first, z)
+      same = Equal(x, z)
+      chosen = Where(c, x, z)
+      picked = Gather<axis=1>(x, picks)
+      matched = RegexFullMatch<pattern = "[[:alpha:]é]+(-.*)?|\\\\d{2,3}">(joined)
+      t = Transpose<perm=[1,0]>(x)
+      moved = Concat<axis=1>(t, t)
+      written = Cast<to=8>(f)
+      digits = Cast<to=8>(picks)
+      wide = Cast<to=11>(f)
+      doubles = Cast<to=8>(wide)
+      times = Constant<value_ints=[2]>()
+      padded = Tile(z, times) }""", opset=20, oracle="onnxruntime",
+     feed=lambda r, s: dict(x=words("a", "Größe", "12", "", "b-c", "a").reshape(2, 3), z=words("a", "", "12"), picks=np.array([2, -1]),
+                            f=np.array([0.1, -1e10, 3.0, 123456.789, 1e-5, np.inf], np.float32)))
+case("strings_taken_apart", """(string[n] x, string[m] w) => (string[] pieces, int64[] counts, string[] some, string[] words_, int64[] lens, string[] lower,
+      string[] left, string[] upper, float[] numbers, int64[] whole)
+    { pieces, counts = StringSplit<delimiter = ", ">(x)
+      some, some_counts = StringSplit<delimiter = ",", maxsplit = 1>(x)
+      words_, lens = StringSplit(w)
+      lower = StringNormalizer<locale = "C.UTF-8", case_change_action = "LOWER">(w)
+      left = StringNormalizer<locale = "C.UTF-8", case_change_action = "NONE", is_case_sensitive = 0, stopwords = ["the", "a b"]>(w)
+      upper = StringNormalizer<locale = "C.UTF-8", case_change_action = "UPPER", is_case_sensitive = 1, stopwords = ["The", "a b"]>(w)
+      head = Constant<value_strings = ["-12", "2.5e3", " 7"]>()
+      numbers = Cast<to=1>(head)
+      most = Constant<value_string = "9223372036854775807">()
+      whole = Cast<to=7>(most) }""", opset=20, oracle="onnxruntime", options={"dim": ["words_:pieces<=9"]},
+     sizes=({"n": 3, "m": 4}, {"n": 1, "m": 2}),
+     feed=lambda r, s: dict(x=words("a, b,c", "b", "ä, , d, e")[:s["n"]], w=words("The  quick brown", "a b", " The", "THE")[-s["m"]:]))
+case("strings_read", """(string[n] x) => (float[] wide, double[] wider, int64[] whole, uint8[] small, float16[] half)
+    { wide = Cast<to=1>(x)
+      wider = Cast<to=11>(x)
+      whole = Cast<to=7>(x)
+      small = Cast<to=2>(x)
+      half = Cast<to=10>(wide) }""", opset=20, feed=lambda r, s: dict(x=words("7", "250", "0")), sizes=({"n": 3},))
+case("string_labels", """(string[n,2] x, int64[3] i, float[4,3] f, string[3,5] tokens) => (int64[] numbers, float[] scores, string[] named, string[] other,
+      float[] hot, float[] hot_numbers, int64[] mapped, string[] back, string[] class, float[] probability, string[] tree, float[] tree_score,
+      float[] grams)
+    { numbers = ai.onnx.ml.LabelEncoder<keys_strings = ["red", "green", "red", ""], values_int64s = [3, 5, 7, 9], default_int64 = -7>(x)
+      scores = ai.onnx.ml.LabelEncoder<keys_strings = ["blue", "green"], values_floats = [0.5, 2.5], default_float = -1.5>(x)
+      named = ai.onnx.ml.LabelEncoder<keys_strings = ["red", "blue"], values_strings = ["rot", "blau"]>(x)
+      other = ai.onnx.ml.LabelEncoder<keys_int64s = [0, 2], values_strings = ["none", "two"], default_string = "many">(i)
+      hot = ai.onnx.ml.OneHotEncoder<cats_strings = ["blue", "red", "violet"], zeros = 1>(x)
+      hot_numbers = ai.onnx.ml.OneHotEncoder<cats_int64s = [2, 0], zeros = 1>(i)
+      mapped = ai.onnx.ml.CategoryMapper<cats_strings = ["green", "red"], cats_int64s = [4, 6], default_int64 = 8>(x)
+      back = ai.onnx.ml.CategoryMapper<cats_strings = ["green", "red"], cats_int64s = [2, 1], default_string = "?">(i)
+      class, probability = ai.onnx.ml.LinearClassifier<classlabels_strings = ["cat", "dog", "owl"], post_transform = "SOFTMAX",
+        coefficients = [0.5, -1.0, 2.0, 0.1, 0.2, 0.3, -1.0, 0.4, 0.6], intercepts = [0.1, -0.1, 0.2]>(f)
+      tree, tree_score = ai.onnx.ml.TreeEnsembleClassifier<classlabels_strings = ["low", "high", "none"], post_transform = "NONE",
+        nodes_treeids = [0, 0, 0], nodes_nodeids = [0, 1, 2], nodes_featureids = [1, 0, 0], nodes_values = [0.1, 0.0, 0.0],
+        nodes_modes = ["BRANCH_LEQ", "LEAF", "LEAF"], nodes_truenodeids = [1, 0, 0], nodes_falsenodeids = [2, 0, 0],
+        class_treeids = [0, 0, 0, 0], class_nodeids = [1, 1, 2, 2], class_ids = [0, 1, 0, 1], class_weights = [0.9, 0.1, 0.2, 0.8]>(f)
+      grams = TfIdfVectorizer<mode = "TF", min_gram_length = 1, max_gram_length = 2, max_skip_count = 1, ngram_counts = [0, 2],
+        ngram_indexes = [0, 2, 1], pool_strings = ["red", "sea", "red", "sea"]>(tokens) }""", opset=17, sizes=({"n": 3}, {"n": 1}),
+     feed=lambda r, s: dict(x=words("red", "blue", "", "green", "Red", "red").reshape(3, 2)[:s["n"]],
+                            tokens=words(*["red sea red the sea".split(), "the deep red blue sea".split(), [""] * 5]).reshape(3, 5)))
+
 # Free sizes that are equal only for some values ----------------------------------------------------------------------------------
 
 case("sizes_equal_sometimes", """(float[1,2,height,width] x) => (float[] y, float[] joined) <float[2,2,2,2] w>
@@ -1366,8 +1434,14 @@ def make(name, spec):
             for i, (array_name, array) in enumerate(arrays.items()):
                 if array_name in pinned and kind == "inputs":
                     continue
-                file = f"{kind[:-1]}_{at}_{i}.npy"
-                np.save(folder / file, bits(np.asarray(array, order="C")))
+                array = np.asarray(array, order="C")
+                if array.dtype.kind in "OSU":
+                    file = f"{kind[:-1]}_{at}_{i}.json"
+                    texts = {"shape": array.shape, "texts": [str(text) for text in array.ravel()]}
+                    (folder / file).write_text(json.dumps(texts, ensure_ascii=False) + "\n")
+                else:
+                    file = f"{kind[:-1]}_{at}_{i}.npy"
+                    np.save(folder / file, bits(array))
                 run[kind].append({"name": array_name, "file": file})
         runs.append(run)
         if len(spec["sizes"]) == 1:

@@ -1,4 +1,4 @@
-//! Arrays of any element type: what `.npy` files hold and what models take and give. Nothing is computed on them here.
+//! Arrays of any element type: what `.npy` files hold, or `.json` files for strings, and what models take and give. Nothing is computed on them here.
 
 use std::fmt;
 use std::path::Path;
@@ -13,7 +13,7 @@ pub struct Array {
 }
 
 /// A type that elements can have.
-pub trait Element: Copy + 'static {
+pub trait Element: Clone + 'static {
     /// Its name in Rust.
     const NAME: &'static str;
     /// Elements as an array holds them.
@@ -60,18 +60,20 @@ macro_rules! elements {
         #[derive(Clone, PartialEq, Debug)]
         #[allow(missing_docs)] // each is named like its type
         pub enum Data {
-            $($variant(Vec<$ty>)),*
+            $($variant(Vec<$ty>),)*
+            /// Strings.
+            Text(Vec<String>),
         }
 
         impl Data {
             /// The element type's name in Rust.
             pub fn dtype(&self) -> &'static str {
-                match self { $(Data::$variant(_) => <$ty as Element>::NAME),* }
+                match self { $(Data::$variant(_) => <$ty as Element>::NAME,)* Data::Text(_) => "&str" }
             }
 
             /// Number of elements.
             pub fn len(&self) -> usize {
-                match self { $(Data::$variant(elements) => elements.len()),* }
+                match self { $(Data::$variant(elements) => elements.len(),)* Data::Text(texts) => texts.len() }
             }
 
             /// Whether there are no elements.
@@ -103,6 +105,7 @@ macro_rules! elements {
             pub fn from_bytes(dtype: &str, shape: &[usize], bytes: &[u8]) -> Result<Array, String> {
                 let data = match dtype {
                     $(<$ty as Element>::NAME => Data::$variant(bytes.chunks_exact(size_of::<$ty>()).map(<$ty>::from_chunk).collect()),)*
+                    "&str" => Data::Text(kiln_codegen::texts_from_bytes(bytes).ok_or("the strings are damaged")?),
                     _ => return Err(format!("there is no element type {dtype}")),
                 };
                 Ok(Array { shape: shape.to_vec(), data })
@@ -110,7 +113,7 @@ macro_rules! elements {
 
             /// The elements, little-endian.
             pub fn bytes(&self) -> Vec<u8> {
-                match &self.data { $(Data::$variant(elements) => elements.iter().flat_map(|v| v.to_chunk()).collect()),* }
+                match &self.data { $(Data::$variant(elements) => elements.iter().flat_map(|v| v.to_chunk()).collect(),)* Data::Text(texts) => kiln_codegen::text_bytes(texts) }
             }
         }
 
@@ -141,7 +144,31 @@ impl Array {
         Array { shape: shape.to_vec(), data: T::hold(elements.to_vec()) }
     }
 
-    /// Reads a `.npy` file.
+    /// An array of strings.
+    pub fn of_texts(texts: &[&str], shape: &[usize]) -> Array {
+        Array { shape: shape.to_vec(), data: Data::Text(texts.iter().map(ToString::to_string).collect()) }
+    }
+
+    /// The strings, if it is made of strings.
+    ///
+    /// # Errors
+    /// If they are something else.
+    pub fn texts(&self) -> Result<Vec<&str>, String> {
+        match &self.data {
+            Data::Text(texts) => Ok(texts.iter().map(String::as_str).collect()),
+            data => Err(format!("elements are {}, not strings", data.dtype())),
+        }
+    }
+
+    fn read_texts(path: &Path) -> Result<Array, String> {
+        let text = std::fs::read_to_string(path).map_err(|e| e.to_string())?;
+        let json: serde_json::Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
+        let shape = serde_json::from_value(json["shape"].clone()).map_err(|e| e.to_string())?;
+        let texts = serde_json::from_value(json["texts"].clone()).map_err(|e| e.to_string())?;
+        Ok(Array { shape, data: Data::Text(texts) })
+    }
+
+    /// Reads a `.npy` file, or strings from a `.json` file.
     ///
     /// # Panics
     /// If it cannot be read; cases are part of the repository.
@@ -159,6 +186,7 @@ impl Array {
             let code = ty.to_string();
             Ok(Array { shape, data: read_as(file, code.trim_matches(|c| "'<>|=".contains(c)))? })
         };
+        let read = || if path.extension().is_some_and(|e| e == "json") { Array::read_texts(path) } else { read() };
         read().unwrap_or_else(|message| panic!("{}: {message}", path.display()))
     }
 

@@ -60,6 +60,8 @@ fn options_that_do_not_fit_the_model_are_refused() {
         ("option_pin_of_wrong_length", "mlp", &[("pin", "x=1,2,3")]),
         ("option_pin_out_of_range", "generated_values", &[("pin", "x=1,2")]),
         ("option_no_std_with_free_size", "free_batch", &[("std", "false")]),
+        ("option_no_std_with_strings", "strings", &[("std", "false")]),
+        ("option_pin_of_strings", "strings", &[("pin", "x=1")]),
     ] {
         let message = verdict(&case::folder().join(model).join("model.onnx"), set).expect_err(name);
         insta::assert_snapshot!(name, message);

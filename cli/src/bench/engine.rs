@@ -69,7 +69,7 @@ impl Drop for Engine {
     }
 }
 
-/// A Python engine: `onnxruntime` or `openvino`. Its outputs come as `<engine><i>.npy` in `dir`.
+/// A Python engine: `onnxruntime` or `openvino`. Its outputs come as `<engine><i>.npy` in `dir`, strings as `.json`.
 pub fn python(
     python: &Path,
     engine: &str,
@@ -81,14 +81,14 @@ pub fn python(
 ) -> Result<Started> {
     std::fs::create_dir_all(dir)?;
     for (i, (_, input)) in inputs.iter().enumerate() {
-        input.write(&dir.join(format!("in{i}.npy")))?;
+        input.store(dir, &format!("in{i}"))?;
     }
     let names: Vec<&String> = inputs.iter().map(|(name, _)| name).collect();
     let request = serde_json::json!({
         "engine": engine, "model": model.canonicalize()?, "threads": threads, "inputs": names, "outputs": outputs, "dir": dir,
     });
     let mut command = Command::new(python);
-    command.args(["-c", include_str!("peers.py"), &request.to_string()]);
+    command.args(["-c", concat!(include_str!("../arrays.py"), include_str!("peers.py")), &request.to_string()]);
     // Idle threads of a peer that spin would take time from whoever runs next.
     command.env("KMP_BLOCKTIME", "0").env("OMP_WAIT_POLICY", "PASSIVE");
     Engine::start(engine, &mut command)

@@ -1,17 +1,14 @@
 """One peer with one model, kept ready: answers requests on standard input, a line each.
 
 `run 100` gives the median nanoseconds of a run over 100 ms, `memory` the most bytes this process ever had in memory.
-The argument is a JSON object: engine, model, threads, inputs and outputs (names), dir (for .npy files).
+The argument is a JSON object: engine, model, threads, inputs and outputs (names), dir (for the arrays' files).
 """
 
-import json
 import sys
 import time
 
-import numpy
-
 request = json.loads(sys.argv[1])
-feed = {name: numpy.load(f"{request['dir']}/in{i}.npy") for i, name in enumerate(request["inputs"])}
+feed = {name: load(f"{request['dir']}/in{i}") for i, name in enumerate(request["inputs"])}
 
 
 def memory():
@@ -63,8 +60,7 @@ def openvino():
 try:
     version, run = {"onnxruntime": onnxruntime, "openvino": openvino}[request["engine"]]()
     for i, output in enumerate(run()):
-        output = numpy.array(output)
-        numpy.save(f"{request['dir']}/{request['engine']}{i}.npy", output)
+        save(f"{request['dir']}/{request['engine']}{i}", output)
 except Exception as error:
     print("refused", str(error).replace("\n", " ")[:300], flush=True)
     sys.exit()

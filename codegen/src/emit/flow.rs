@@ -3,7 +3,7 @@
 use super::names::Names;
 use super::sizes::{Sizes, symbol_ident};
 use crate::ir::Dim;
-use crate::plan::{Flow, Loop, Operand, Place, Plan};
+use crate::plan::{Flow, Limit, Loop, Operand, Place, Plan};
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
 
@@ -42,6 +42,15 @@ fn one(walk: &Walk, part: &Flow) -> TokenStream {
                 {
                     let sizes = &self.io.sizes;
                     kernels::view::equal(#left, #a, #right, #b)?;
+                }
+            }
+        }
+        Flow::Within(Limit { what, size, most }) => {
+            let (size, most) = (sizes.signed(size), Literal::i64_unsuffixed(*most));
+            quote! {
+                {
+                    let sizes = &self.io.sizes;
+                    kernels::view::within(#what, #size, #most)?;
                 }
             }
         }

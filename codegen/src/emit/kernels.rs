@@ -14,6 +14,9 @@ pub fn reached(plan: &Plan, isas: &[Isa], threads: bool) -> Result<BTreeSet<&'st
     if threads {
         open.push("team");
     }
+    if plan.texts.is_some() {
+        open.push("texts");
+    }
     open.extend(exprs::modules(plan));
     let mut found = BTreeSet::new();
     while let Some(name) = open.pop() {
@@ -55,9 +58,10 @@ pub fn embedded(files: &BTreeSet<&'static str>) -> Result<String, String> {
     Ok(text)
 }
 
-/// Every kernel file as one module's content, for applications whose models share them; with those for `threads`, which
-/// need std, if asked.
-pub fn shared(threads: bool) -> Result<String, String> {
-    let all = source::FILES.iter().map(|(name, _)| *name).filter(|name| threads || *name != "team").collect();
+/// Every kernel file as one module's content, for applications whose models share them; with those that need std, for threads and
+/// strings, if asked.
+pub fn shared(std: bool) -> Result<String, String> {
+    let fits = |name: &&str| std || !source::NEEDS_STD.contains(name);
+    let all = source::FILES.iter().map(|(name, _)| *name).filter(fits).collect();
     embedded(&all)
 }

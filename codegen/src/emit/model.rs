@@ -44,6 +44,7 @@ pub fn model(
     let run = run(plan, names, options, arena_bytes.is_some(), sizes);
     let outputs = outputs(plan, names);
     let steps = options.profile.then(|| profile(plan));
+    let texts = plan.texts.as_deref().map(text_static);
     let views = plan.is_dynamic().then(|| {
         quote!(
             pub use kernels::view::{ShapeError, View};
@@ -52,6 +53,7 @@ pub fn model(
     quote! {
         #views
         #weights
+        #texts
 
         #[doc = #doc]
         pub struct #ty {
@@ -111,6 +113,16 @@ fn weight_static(plan: &Plan, weights: &WeightSource) -> TokenStream {
     }
 }
 
+/// The strings the model knows from the start.
+fn text_static(texts: &[String]) -> TokenStream {
+    let len = Literal::usize_unsuffixed(texts.len());
+    quote! {
+        pub use kernels::texts::TextView;
+
+        static TEXTS: [&str; #len] = [#(#texts),*];
+    }
+}
+
 fn storage(
     plan: &Plan,
     ty: &proc_macro2::Ident,
@@ -148,11 +160,25 @@ fn storage(
                     }
                 }
             });
-            let storage = quote!(arena: ::std::vec::Vec<kernels::arena::Block>, #team #times);
+            let text_inputs = plan.inputs.iter().filter(|port| port.is_text()).count();
+            let text_inputs = Literal::usize_unsuffixed(text_inputs);
+            let texts = plan.texts.as_ref().map(|_| {
+                quote! {
+                    texts: core::cell::RefCell<kernels::texts::Texts>,
+                    text_inputs: [::std::vec::Vec<i32>; #text_inputs],
+                }
+            });
+            let known_texts = plan.texts.as_ref().map(|_| {
+                quote! {
+                    texts: core::cell::RefCell::new(kernels::texts::Texts::new(&TEXTS)),
+                    text_inputs: ::std::default::Default::default(),
+                }
+            });
+            let storage = quote!(arena: ::std::vec::Vec<kernels::arena::Block>, #team #times #texts);
             let new = quote! {
                 /// A model ready to run; its working memory is taken from the heap here, once.
                 pub fn new() -> #ty {
-                    #ty { arena: ::std::vec![kernels::arena::Block::ZERO; #blocks], #no_team #no_times }
+                    #ty { arena: ::std::vec![kernels::arena::Block::ZERO; #blocks], #no_team #no_times #known_texts }
                 }
 
                 #with_threads
@@ -165,8 +191,12 @@ fn storage(
 /// The caller's type for a port: an array where the size is known, a view otherwise.
 fn port_type(plan: &Plan, port: &Port, lifetime: &TokenStream) -> TokenStream {
     let element = match port.dtype {
-        DType::Bool => format_ident!("bool"),
-        dtype => format_ident!("{}", dtype.rust()),
+        _ if port.is_text() => quote!(&str),
+        DType::Bool => quote!(bool),
+        dtype => {
+            let name = format_ident!("{}", dtype.rust());
+            quote!(#name)
+        }
     };
     match port.operand.len.as_usize() {
         Some(len) if !plan.is_dynamic() => {
@@ -181,12 +211,22 @@ fn port_type(plan: &Plan, port: &Port, lifetime: &TokenStream) -> TokenStream {
     }
 }
 
+/// The type of an output.
+fn result_type(plan: &Plan, port: &Port, lifetime: &TokenStream) -> TokenStream {
+    if !port.is_text() {
+        return port_type(plan, port, lifetime);
+    }
+    let rank = Literal::usize_unsuffixed(port.shape.len());
+    let lifetime = if lifetime.is_empty() { quote!('_) } else { lifetime.clone() };
+    quote!(TextView<#lifetime, #rank>)
+}
+
 fn outputs(plan: &Plan, names: &Names) -> TokenStream {
     if plan.outputs.len() == 1 {
         return quote!();
     }
     let fields = plan.outputs.iter().zip(&names.outputs).map(|(port, name)| {
-        let (ty, doc) = (port_type(plan, port, &quote!('a)), format!(" {}", port.describe()));
+        let (ty, doc) = (result_type(plan, port, &quote!('a)), format!(" {}", port.describe()));
         quote!(#[doc = #doc] pub #name: #ty)
     });
     let outputs = format_ident!("{}Outputs", names.ty());
@@ -207,7 +247,7 @@ fn run(plan: &Plan, names: &Names, options: &Options, fixed: bool, sizes: &Sizes
         quote!(#name: #ty)
     });
     let result = match plan.outputs.as_slice() {
-        [port] => port_type(plan, port, &quote!()),
+        [port] => result_type(plan, port, &quote!()),
         _ => {
             let outputs = format_ident!("{}Outputs", names.ty());
             quote!(#outputs<'_>)
@@ -226,7 +266,13 @@ fn run(plan: &Plan, names: &Names, options: &Options, fixed: bool, sizes: &Sizes
         docs.push(" If the inputs' shapes do not fit the model or each other, or exceed a bound.".to_string());
     } else {
         docs.push(String::new());
-        let first = if options.threads { " but for what each thread works in, at first" } else { "" };
+        let first = if plan.texts.is_some() {
+            " but for strings, at first"
+        } else if options.threads {
+            " but for what each thread works in, at first"
+        } else {
+            ""
+        };
         docs.push(format!(" Never allocates{first}."));
     }
 
@@ -234,6 +280,7 @@ fn run(plan: &Plan, names: &Names, options: &Options, fixed: bool, sizes: &Sizes
     let io_fields = plan.inputs.iter().zip(&names.inputs).map(|(port, name)| {
         let slice = if dynamic { quote!(#name.data) } else { quote!(#name) };
         match port.dtype {
+            _ if port.is_text() => quote!(#name: &#name),
             DType::Bool => quote!(#name: kernels::arena::bools(#slice)),
             _ => quote!(#name: #slice),
         }
@@ -280,11 +327,25 @@ fn run(plan: &Plan, names: &Names, options: &Options, fixed: bool, sizes: &Sizes
     let found = (!plan.counts.is_empty()).then(|| quote!(let sizes = &));
     let times = options.profile.then(|| quote!(times: &mut self.times,));
     let team = options.threads.then(|| quote!(team: self.team.as_ref(),));
+    let texts = plan.texts.as_ref().map(|_| quote!(texts: &self.texts,));
+    let enter_texts = plan.texts.as_ref().map(|_| {
+        let ports = plan.inputs.iter().zip(&names.inputs).filter(|(port, _)| port.is_text()).map(|(_, name)| name);
+        let names: Vec<_> = ports.collect();
+        let slices = names.iter().map(|name| if dynamic { quote!(#name.data) } else { quote!(#name) });
+        let places: Vec<_> = (0..names.len()).map(Literal::usize_unsuffixed).collect();
+        quote! {
+            let texts = self.texts.get_mut();
+            texts.reset();
+            #(texts.numbers(#slices, &mut self.text_inputs[#places]);)*
+            #(let #names = &self.text_inputs[#places];)*
+        }
+    });
+    let leave_texts = plan.outputs.iter().any(Port::is_text).then(|| quote!(let texts = &*self.texts.get_mut();));
     let run = if plan.steps.is_empty() {
         quote!()
     } else {
         quote! {
-            let io = Io { #(#io_fields,)* #io_sizes weights: kernels::arena::Weights(&WEIGHTS.0), #team };
+            let io = Io { #(#io_fields,)* #io_sizes weights: kernels::arena::Weights(&WEIGHTS.0), #team #texts };
             #found Isa::best().run(Run { arena: #arena, io, #times }) #fails;
         }
     };
@@ -294,7 +355,9 @@ fn run(plan: &Plan, names: &Names, options: &Options, fixed: bool, sizes: &Sizes
         pub fn run(&mut self, #(#params),*) -> #result {
             #bind
             #grow
+            #enter_texts
             #run
+            #leave_texts
             let arena = #read;
             let [#(#part_names),*] = arena.into_parts([#(#spans),*]);
             #value
@@ -368,6 +431,10 @@ fn span(plan: &Plan, operand: &Operand, sizes: &Sizes) -> TokenStream {
 }
 
 fn output_value(plan: &Plan, port: &Port, part: &proc_macro2::Ident, sizes: &Sizes) -> TokenStream {
+    if port.is_text() {
+        let shape = port.shape.iter().map(|dim| sizes.usize(dim));
+        return quote!(TextView::new(#part.get(), texts, [#(#shape),*]));
+    }
     let slice = match port.dtype {
         DType::Bool => quote!(kernels::arena::as_bools(#part.get())),
         _ => quote!(#part.get()),

@@ -22,11 +22,12 @@ impl Names {
         let all = plan.all_symbols();
         let symbols = all.iter().map(|symbol| super::sizes::symbol_ident(&all, symbol).to_string());
         // Variables of `run`, and fields beside inputs and outputs.
-        let taken: BTreeSet<String> = ["s", "arena", "io", "sizes", "weights", "team", "times", "blocks", "marker"]
-            .into_iter()
-            .map(String::from)
-            .chain(symbols)
-            .collect();
+        let taken: BTreeSet<String> =
+            ["s", "arena", "io", "sizes", "weights", "team", "times", "blocks", "marker", "texts"]
+                .into_iter()
+                .map(String::from)
+                .chain(symbols)
+                .collect();
         let idents = |ports: &[Port]| {
             let mut taken = taken.clone();
             ports.iter().map(|port| ident(&unique(&snake_case(&port.name), &mut taken))).collect()
@@ -98,7 +99,8 @@ pub fn snake_case(name: &str) -> String {
 }
 
 /// Types that generated code names without a path.
-const TYPES: [&str; 10] = ["Io", "Isa", "None", "Ok", "Option", "Result", "Run", "ShapeError", "Sizes", "View"];
+const TYPES: [&str; 11] =
+    ["Io", "Isa", "None", "Ok", "Option", "Result", "Run", "ShapeError", "Sizes", "TextView", "View"];
 
 /// `name` as a type: `voice-activity` becomes `VoiceActivity`, and `run`, which generated code needs, `RunModel`.
 pub fn type_name(name: &str) -> String {

@@ -27,10 +27,7 @@ impl Sizes {
             sizes.add(a);
             sizes.add(b);
         }
-        for (a, b) in plan.flow.iter().flat_map(crate::plan::Flow::checks) {
-            sizes.add(a);
-            sizes.add(b);
-        }
+        plan.flow.iter().flat_map(crate::plan::Flow::compared).for_each(|dim| sizes.add(dim));
         for operand in plan.flow.iter().flat_map(crate::plan::Flow::controls) {
             sizes.add(&operand.offset);
         }

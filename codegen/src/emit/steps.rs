@@ -24,6 +24,7 @@ pub fn steps(plan: &Plan, names: &Names, options: &Options, sizes: &Sizes) -> To
     let calls = block(&Walk { plan, names, sizes, profile: options.profile }, &plan.flow);
     let n_steps = Literal::usize_unsuffixed(plan.steps.len());
     let team = options.threads.then(|| quote!(team: Option<&'a kernels::team::Team>,));
+    let texts = plan.texts.as_ref().map(|_| quote!(texts: &'a core::cell::RefCell<kernels::texts::Texts>,));
     let times = options.profile.then(|| quote!(times: &'a mut [::std::time::Duration; #n_steps],));
     let (out, last) = match plan.counts.is_empty() {
         true => (quote!(()), quote!(())),
@@ -41,6 +42,7 @@ pub fn steps(plan: &Plan, names: &Names, options: &Options, sizes: &Sizes) -> To
             #sizes_field
             weights: kernels::arena::Weights<'a>,
             #team
+            #texts
         }
 
         /// One run of the model.
@@ -142,6 +144,7 @@ impl Fields<'_> {
                 let values: Vec<_> = operands.iter().map(|operand| self.read(operand)).collect();
                 quote!([#(#values),*])
             }
+            Arg::Texts => quote!(io.texts),
             Arg::Size(dim) => self.sizes.usize(dim),
             Arg::Sizes(dims) => {
                 let dims = dims.iter().map(|dim| self.sizes.usize(dim));

@@ -4,6 +4,7 @@ use super::cx::{Cx, Entry, Results, one};
 use crate::ir::{DType, Dim, Tensor, ValueId};
 use crate::ops::concat::Concat;
 use crate::ops::expand::Expand;
+use crate::ops::gather::Gather;
 use crate::ops::map::{Binary, Map, broadcast};
 use crate::ops::pad::{Pad, PadMode};
 use crate::ops::range::Range;
@@ -24,11 +25,22 @@ pub fn constant(cx: &mut Cx) -> Results {
         Tensor::from_f64s(DType::F32, vec![values.len()], &values)
     } else if let Some(ints) = cx.int_list("value_ints") {
         Tensor::ints(&ints)
+    } else if cx.has("value_string") {
+        let text = cx.string("value_string", "");
+        return one(cx.texts(vec![], &[text]));
+    } else if cx.has("value_strings") {
+        let texts = cx.strings("value_strings");
+        return one(cx.texts(vec![texts.len()], &texts));
     } else {
-        return Err("its value is neither a tensor nor numbers; strings and sparse tensors are not supported".into());
+        return Err("its value is neither a tensor nor numbers nor strings; sparse tensors are not supported".into());
     };
     let id = cx.value(tensor);
     one(id)
+}
+
+/// The elements of a vector at places that are known to lie within it.
+pub fn picked(cx: &mut Cx, x: ValueId, at: ValueId) -> Result<ValueId, String> {
+    cx.add(Gather { axis: 0 }, &[x, at])
 }
 
 /// ConstantOfShape.

@@ -5,7 +5,7 @@ use super::control::flag;
 use super::cx::{Cx, Entry, Results};
 use super::detached::Detached;
 use super::model::Importer;
-use crate::ir::{DType, Dim, Graph, Narrow, Type, ValueId};
+use crate::ir::{DType, Dim, Graph, Outer, Type, ValueId};
 use crate::ops::branch::Branch;
 use crate::ops::gather::Gather;
 use crate::ops::map::{Binary, Map};
@@ -100,13 +100,13 @@ pub fn repeat(cx: &mut Cx) -> Results {
     finish(cx, start, detached, !always, length, count)
 }
 
-fn carried_types(cx: &Cx, carried: &[ValueId]) -> Vec<(Type, Option<Narrow>)> {
-    carried.iter().map(|&id| (cx.ty(id), cx.narrow(id))).collect()
+fn carried_types(cx: &Cx, carried: &[ValueId]) -> Vec<(Type, Option<Outer>)> {
+    carried.iter().map(|&id| (cx.ty(id), cx.outer(id))).collect()
 }
 
-fn carry(im: &mut Importer, i: usize, (ty, narrow): &(Type, Option<Narrow>)) -> ValueId {
+fn carry(im: &mut Importer, i: usize, (ty, outer): &(Type, Option<Outer>)) -> ValueId {
     let id = im.graph.add_input(&format!("carried.{i}"), ty.clone());
-    im.mark(id, *narrow);
+    im.mark(id, *outer);
     id
 }
 

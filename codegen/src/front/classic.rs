@@ -1,8 +1,10 @@
 //! Operators of ai.onnx.ml that are small: scaling, picking, linear models, tables of labels.
 
+use super::array;
 use super::cx::{Cx, Entry, Results, one};
-use super::reduce;
-use crate::ir::{DType, Dim, Tensor, ValueId};
+use super::tensor::Element;
+use super::{reduce, text};
+use crate::ir::{DType, Dim, Outer, Tensor, ValueId};
 use crate::ops::arg_reduce::ArgReduce;
 use crate::ops::gather::Gather;
 use crate::ops::map::{Binary, Map, Unary};
@@ -106,23 +108,109 @@ pub fn imputer(cx: &mut Cx) -> Results {
     one(cx.add(map.finish(result), &[x, new])?)
 }
 
-/// LabelEncoder between numbers: what a table names is replaced, all else becomes the default.
+/// LabelEncoder: what a table names is replaced, all else becomes the default.
 pub fn label_encoder(cx: &mut Cx) -> Results {
     let x = cx.input(0)?;
-    let keys = table(cx, "keys")?.ok_or("its keys are strings or missing; only numbers are supported")?;
-    let values = table(cx, "values")?.ok_or("its values are strings or missing; only numbers are supported")?;
-    if keys.len() != values.len() || keys.len() > 1 << 12 {
-        return Err(format!("{} keys for {} values; as many, and 4096 at most, work", keys.len(), values.len()));
-    }
-    let (dtype, result) = (cx.ty(x).dtype, values.dtype());
-    let default = match cx.tensor("default_tensor")? {
-        Some(default) => default.to_f64s().first().copied().unwrap_or(0.0),
-        None if result.is_float() => f64::from(cx.float("default_float", -0.0)),
+    let (keys, values) = (labels(cx, "keys")?, labels(cx, "values")?);
+    let default = match cx.typed_tensor("default_tensor")? {
+        Some((default, _)) => default.to_f64s().first().copied().unwrap_or(0.0),
+        None if values.of == Outer::Text.into() => cx.im.texts.number(&cx.string("default_string", "_Unused")) as f64,
+        None if values.of.dtype.is_float() => f64::from(cx.float("default_float", -0.0)),
         None => cx.int("default_int64", -1) as f64,
     };
-    one(cx.map1(x, |map, x| {
+    one(mapped(cx, x, &keys, &values, default)?)
+}
+
+/// CategoryMapper: strings to their numbers or numbers to their strings.
+pub fn category_mapper(cx: &mut Cx) -> Results {
+    let x = cx.input(0)?;
+    let (strings, numbers) = (cx.strings("cats_strings"), cx.int_list("cats_int64s").unwrap_or_default());
+    let strings = Labels { of: Outer::Text.into(), list: cx.im.texts.tensor(vec![strings.len()], &strings) };
+    let numbers = Labels { of: DType::I64.into(), list: Tensor::ints(&numbers) };
+    one(match cx.outer(x) {
+        Some(Outer::Text) => {
+            let default = cx.int("default_int64", -1) as f64;
+            mapped(cx, x, &strings, &numbers, default)?
+        }
+        _ => {
+            let default = cx.im.texts.number(&cx.string("default_string", "_Unused")) as f64;
+            mapped(cx, x, &numbers, &strings, default)?
+        }
+    })
+}
+
+/// OneHotEncoder: a row of zeros for each element, with a one at its category.
+pub fn one_hot_encoder(cx: &mut Cx) -> Results {
+    let x = cx.input(0)?;
+    if !cx.flag("zeros", true) {
+        return Err("zeros = 0, an error for what is no category, is not supported\nhelp: set zeros = 1".into());
+    }
+    let categories = match cx.int_list("cats_int64s") {
+        Some(numbers) if cx.outer(x).is_none() => Tensor::ints(&numbers),
+        _ if cx.outer(x) == Some(Outer::Text) => {
+            let strings = cx.strings("cats_strings");
+            cx.im.texts.tensor(vec![strings.len()], &strings)
+        }
+        _ => return Err(format!("its operand is {} and its categories are of another type", cx.element(x))),
+    };
+    // Every number is compared in the categories' type.
+    let categories = cx.value(categories);
+    let dtype = cx.ty(categories).dtype;
+    let mut shape = cx.ty(x).shape;
+    shape.push(Dim::from(1));
+    let cast = cx.cast(x, dtype)?;
+    let column = cx.reshape(cast, shape)?;
+    let hot = cx.binary(Binary::Eq, column, categories)?;
+    one(cx.cast(hot, DType::F32)?)
+}
+
+/// One side of a table of labels.
+struct Labels {
+    of: Element,
+    /// Strings by their numbers.
+    list: Tensor,
+}
+
+fn labels(cx: &Cx, role: &str) -> Result<Labels, String> {
+    if let Some((list, of)) = cx.typed_tensor(&format!("{role}_tensor"))? {
+        return Ok(Labels { of, list });
+    }
+    let strings = cx.strings(&format!("{role}_strings"));
+    if !strings.is_empty() {
+        return Ok(Labels { of: Outer::Text.into(), list: cx.im.texts.tensor(vec![strings.len()], &strings) });
+    }
+    if let Some(ints) = cx.int_list(&format!("{role}_int64s")) {
+        return Ok(Labels { of: DType::I64.into(), list: Tensor::ints(&ints) });
+    }
+    let floats = cx.float_list(&format!("{role}_floats")).ok_or_else(|| format!("its {role} are missing"))?;
+    let floats: Vec<f64> = floats.into_iter().map(f64::from).collect();
+    Ok(Labels { of: DType::F32.into(), list: Tensor::from_f64s(DType::F32, vec![floats.len()], &floats) })
+}
+
+/// The value beside the key that an element is, or the default.
+fn mapped(cx: &mut Cx, x: ValueId, keys: &Labels, values: &Labels, default: f64) -> Result<ValueId, String> {
+    let is_text = |element: Element| element.outer == Some(Outer::Text);
+    if keys.list.len() != values.list.len() {
+        return Err(format!("{} keys for {} values; there should be as many", keys.list.len(), values.list.len()));
+    }
+    if is_text(keys.of) != is_text(cx.element(x)) {
+        return Err(format!("its keys are {} and its operand is {}", keys.of, cx.element(x)));
+    }
+    cx.stated = Some(values.of);
+    let (dtype, result) = (cx.ty(x).dtype, values.of.dtype);
+    if is_text(keys.of) {
+        let mut list = values.list.to_f64s();
+        list.push(default);
+        let list = cx.value(Tensor::from_f64s(result, vec![list.len()], &list));
+        let keys = cx.im.texts.read(&keys.list);
+        return text::looked_up(cx, x, &keys, list);
+    }
+    if keys.list.len() > 1 << 12 {
+        return Err(format!("it has {} keys that are numbers; 4096 at most work", keys.list.len()));
+    }
+    cx.map1(x, |map, x| {
         let mut found = map.number(default, result);
-        for (key, value) in keys.to_f64s().into_iter().zip(values.to_f64s()).rev() {
+        for (key, value) in keys.list.to_f64s().into_iter().zip(values.list.to_f64s()).rev() {
             let equal = match key.is_nan() {
                 true => map.unary(Unary::IsNan, x),
                 false => {
@@ -134,19 +222,7 @@ pub fn label_encoder(cx: &mut Cx) -> Results {
             found = map.select(equal, value, found);
         }
         found
-    })?)
-}
-
-fn table(cx: &Cx, role: &str) -> Result<Option<Tensor>, String> {
-    if let Some(tensor) = cx.tensor(&format!("{role}_tensor"))? {
-        return Ok(Some(tensor));
-    }
-    if let Some(ints) = cx.int_list(&format!("{role}_int64s")) {
-        return Ok(Some(Tensor::ints(&ints)));
-    }
-    let floats = cx.float_list(&format!("{role}_floats"));
-    let floats = floats.map(|values| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>());
-    Ok(floats.map(|values| Tensor::from_f64s(DType::F32, vec![values.len()], &values)))
+    })
 }
 
 /// `x` times the rows of `coefficients`, plus `intercepts`: `[rows, n]`.
@@ -187,18 +263,29 @@ pub fn linear_regressor(cx: &mut Cx) -> Results {
     one(transformed(cx, y)?)
 }
 
-/// LinearClassifier with whole numbers for classes.
+/// LinearClassifier.
 pub fn linear_classifier(cx: &mut Cx) -> Results {
-    let labels = cx.int_list("classlabels_ints").unwrap_or_default();
-    if labels.is_empty() {
-        return Err(
-            "its classes are strings, which are not supported\nhelp: train with whole numbers for classes".into()
-        );
-    }
-    let y = linear(cx, labels.len())?;
-    let best = cx.add(ArgReduce { axis: 1, largest: true, last: false, keep: false }, &[y])?;
-    let labels = cx.value(Tensor::from_i64s(DType::I64, vec![labels.len()], &labels));
-    let label = cx.add(Gather { axis: 0 }, &[labels, best])?;
+    let classes = classes(cx, "classlabels_ints")?;
+    let n = cx.ty(classes).shape[0].as_usize().unwrap_or(0);
+    let y = linear(cx, n)?;
+    let label = likeliest(cx, y, classes)?;
     let scores = transformed(cx, y)?;
     Ok(vec![Entry::Value(label), Entry::Value(scores)])
+}
+
+/// A classifier's labels, which are strings or, in the attribute `ints`, whole numbers.
+pub fn classes(cx: &mut Cx, ints: &str) -> Result<ValueId, String> {
+    let strings = cx.strings("classlabels_strings");
+    if !strings.is_empty() {
+        cx.stated = Some(Outer::Text.into());
+        return Ok(cx.texts(vec![strings.len()], &strings));
+    }
+    let numbers = cx.int_list(ints).filter(|numbers| !numbers.is_empty()).ok_or("it names no classes")?;
+    Ok(cx.value(Tensor::ints(&numbers)))
+}
+
+/// The label of each row's highest score.
+pub fn likeliest(cx: &mut Cx, scores: ValueId, classes: ValueId) -> Result<ValueId, String> {
+    let best = cx.add(ArgReduce { axis: 1, largest: true, last: false, keep: false }, &[scores])?;
+    array::picked(cx, classes, best)
 }

@@ -3,7 +3,8 @@
 use super::model::{Importer, node_name};
 use super::onnx::{AttributeProto, GraphProto, NodeProto};
 use super::tensor::{self, Element};
-use crate::ir::{DType, Dim, Narrow, Rounding, Shape, Tensor, Type, ValueId};
+use super::text;
+use crate::ir::{DType, Dim, Narrow, Outer, Rounding, Shape, Tensor, Type, ValueId};
 use crate::ops::map::{Binary, Inst, Map, Unary};
 use crate::ops::reshape::Reshape;
 use crate::ops::sizes::Sizes;
@@ -110,14 +111,14 @@ impl<'i, 'a> Cx<'i, 'a> {
 
     // Element types
 
-    /// The narrow type a value stands for.
-    pub fn narrow(&self, id: ValueId) -> Option<Narrow> {
-        self.im.narrow.get(&id).copied()
+    /// The element type a value stands for, if that is another than it is computed in.
+    pub fn outer(&self, id: ValueId) -> Option<Outer> {
+        self.im.outer.get(&id).copied()
     }
 
     /// The element type a value has in ONNX.
     pub fn element(&self, id: ValueId) -> Element {
-        Element { dtype: self.im.graph.ty(id).dtype, narrow: self.narrow(id) }
+        Element { dtype: self.im.graph.ty(id).dtype, outer: self.outer(id) }
     }
 
     /// The type in which the element type an attribute names is computed; states that the results have it.
@@ -142,7 +143,10 @@ impl<'i, 'a> Cx<'i, 'a> {
         if from == to {
             return Ok(x);
         }
-        let Some(narrow) = to.narrow else {
+        if [from, to].iter().any(|element| element.outer == Some(Outer::Text)) {
+            return text::convert(self, x, from, to);
+        }
+        let Some(narrow) = to.outer.and_then(Outer::narrow) else {
             return if from.dtype == to.dtype { self.apart(x) } else { self.cast(x, to.dtype) };
         };
         self.map1(x, |map, x| {
@@ -255,7 +259,9 @@ impl<'i, 'a> Cx<'i, 'a> {
     pub fn typed_tensor(&self, name: &str) -> Result<Option<(Tensor, Element)>, String> {
         let proto = self.attribute(name, 4).and_then(|a| a.t.as_ref());
         proto
-            .map(|proto| tensor::tensor(proto, self.im.source).map_err(|e| format!("attribute {name}: {e}")))
+            .map(|proto| {
+                tensor::tensor(proto, self.im.source, &self.im.texts).map_err(|e| format!("attribute {name}: {e}"))
+            })
             .transpose()
     }
 

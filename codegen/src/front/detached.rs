@@ -4,14 +4,14 @@
 use super::cx::Entry;
 use super::model::Importer;
 use super::onnx::GraphProto;
-use crate::ir::{Graph, Narrow, ValueId};
+use crate::ir::{Graph, Outer, ValueId};
 use crate::ops::sizes::Sizes;
 use std::collections::{BTreeMap, HashMap};
 
 /// What stands still while a graph inside it is imported.
 pub struct Frame {
     graph: Graph,
-    narrow: BTreeMap<ValueId, Narrow>,
+    outer: BTreeMap<ValueId, Outer>,
     scopes: Vec<HashMap<String, Entry>>,
     /// Values of the graph inside that stand for values of this one.
     captured: Vec<(ValueId, ValueId)>,
@@ -36,7 +36,7 @@ impl Importer<'_> {
         inner.counts = self.graph.counts.clone();
         self.frames.push(Frame {
             graph: std::mem::replace(&mut self.graph, inner),
-            narrow: std::mem::take(&mut self.narrow),
+            outer: std::mem::take(&mut self.outer),
             scopes: std::mem::replace(&mut self.scopes, vec![HashMap::new()]),
             captured: Vec::new(),
         });
@@ -45,7 +45,7 @@ impl Importer<'_> {
         let results = self.subgraph(proto, names.zip(entries).collect());
         let Some(frame) = self.frames.pop() else { return Ok(None) };
         let mut graph = std::mem::replace(&mut self.graph, frame.graph);
-        self.narrow = frame.narrow;
+        self.outer = frame.outer;
         self.scopes = frame.scopes;
         self.graph.counts = graph.counts.clone();
         for (i, entry) in results?.into_iter().enumerate() {
@@ -103,7 +103,7 @@ impl Importer<'_> {
         if let Some((_, known)) = frame.captured.iter().find(|(outer, _)| *outer == id) {
             return Entry::Value(*known);
         }
-        let (value, narrow) = (frame.graph.value(id).clone(), frame.narrow.get(&id).copied());
+        let (value, mark) = (frame.graph.value(id).clone(), frame.outer.get(&id).copied());
         let constant = frame.graph.tensor(id).cloned();
         let sizes = frame.graph.producer(id).and_then(|(node, _)| match &node.op {
             crate::ops::Op::Sizes(sizes) => Some(sizes.clone()),
@@ -127,9 +127,9 @@ impl Importer<'_> {
                 inner
             }
         };
-        if let Some(narrow) = narrow {
-            let marks = if top { &mut self.narrow } else { &mut self.frames[depth].narrow };
-            marks.insert(inner, narrow);
+        if let Some(mark) = mark {
+            let marks = if top { &mut self.outer } else { &mut self.frames[depth].outer };
+            marks.insert(inner, mark);
         }
         Entry::Value(inner)
     }

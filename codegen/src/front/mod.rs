@@ -37,10 +37,12 @@ mod quantize_contrib;
 mod random;
 mod recurrent;
 mod reduce;
+mod regex;
 mod resize;
 mod sample;
 mod select;
 mod signal;
+mod text;
 mod training;
 mod trees;
 

@@ -7,7 +7,7 @@ use super::summary::count_ops;
 use super::tensor::Element;
 use super::{registry, tensor};
 use crate::diag::Diagnostics;
-use crate::ir::{Bounds, DType, Dim, Graph, Narrow, Tensor, ValueId};
+use crate::ir::{Bounds, DType, Dim, Graph, Outer, Tensor, Texts, ValueId};
 use crate::options::Options;
 use prost::Message;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -60,8 +60,10 @@ pub struct Imported {
 /// The import of one model.
 pub struct Importer<'a> {
     pub graph: Graph,
-    /// What values stand for that are computed in a wider type than the model's.
-    pub narrow: BTreeMap<ValueId, Narrow>,
+    /// What values stand for that are computed in another type than the model's.
+    pub outer: BTreeMap<ValueId, Outer>,
+    /// The model's strings.
+    pub texts: Texts,
     pub source: &'a Source<'a>,
     /// Version of each operator domain, innermost function last.
     pub opsets: Vec<BTreeMap<String, i64>>,
@@ -107,7 +109,8 @@ pub fn import(source: &Source, name: &str, options: &Options) -> Result<Imported
         .collect();
     let mut importer = Importer {
         graph: Graph::new(name, bounds),
-        narrow: BTreeMap::new(),
+        outer: BTreeMap::new(),
+        texts: Texts::default(),
         source,
         opsets: vec![opsets],
         scopes: vec![HashMap::new()],
@@ -147,6 +150,7 @@ pub fn import(source: &Source, name: &str, options: &Options) -> Result<Imported
     }
     let mut ops = BTreeMap::new();
     count_ops(graph, &mut ops, 0);
+    importer.graph.texts = importer.texts;
     Ok(Imported { graph: importer.graph, ops, pinned })
 }
 
@@ -157,22 +161,22 @@ pub fn domain(name: &str) -> &str {
 
 impl<'a> Importer<'a> {
     /// Notes what a value stands for.
-    pub fn mark(&mut self, id: ValueId, narrow: Option<Narrow>) {
-        if let Some(narrow) = narrow {
-            self.narrow.insert(id, narrow);
+    pub fn mark(&mut self, id: ValueId, outer: Option<Outer>) {
+        if let Some(outer) = outer {
+            self.outer.insert(id, outer);
         }
     }
 
     fn initializers(&mut self, graph: &GraphProto) {
         for proto in &graph.initializer {
-            let entry = match tensor::tensor(proto, self.source) {
+            let entry = match tensor::tensor(proto, self.source, &self.texts) {
                 Ok((tensor, _)) if self.depth > 0 && !self.spend(tensor.bytes().len()) => {
                     self.diagnostics.error(None, "", &format!("initializer {:?}: {TOO_MUCH}", proto.name));
                     Entry::Poison
                 }
                 Ok((tensor, element)) => {
                     let id = self.graph.add_const(&proto.name, tensor);
-                    self.mark(id, element.narrow);
+                    self.mark(id, element.outer);
                     Entry::Value(id)
                 }
                 Err(message) => {
@@ -294,6 +298,7 @@ impl<'a> Importer<'a> {
         }
         let result = match self.functions.get(&(domain(&node.domain).to_string(), node.op_type.clone())).copied() {
             Some(function) => self.call(function, node, inputs),
+            None if self.reads_texts(&inputs) && !registry::takes_texts(node) => Err("it does not take strings".into()),
             None => match registry::find(domain(&node.domain), &node.op_type) {
                 Some(function) => {
                     let (operands, before) = (inputs.clone(), self.graph.values().len());
@@ -302,7 +307,7 @@ impl<'a> Importer<'a> {
                     let stated = cx.stated;
                     let results = cx.take_wrong().map_or(results, Err);
                     if let Ok(entries) = &results
-                        && !self.narrow.is_empty() | stated.is_some()
+                        && !self.outer.is_empty() | stated.is_some()
                     {
                         self.mark_results(node, &operands, entries, stated, before);
                     }
@@ -331,6 +336,11 @@ impl<'a> Importer<'a> {
         }
     }
 
+    /// Whether any operand is made of strings.
+    fn reads_texts(&self, operands: &[Entry]) -> bool {
+        !self.outer.is_empty() && flat(operands).iter().any(|id| self.outer.get(id) == Some(&Outer::Text))
+    }
+
     /// Notes the element types of a node's results, which are the values from number `before` on: as its function states,
     /// or else that of the first operand that is computed in the same type.
     fn mark_results(
@@ -348,15 +358,15 @@ impl<'a> Importer<'a> {
         let operands = flat(operands);
         for id in flat(results).into_iter().filter(|id| id.0 as usize >= before) {
             let dtype = self.graph.ty(id).dtype;
-            let narrow = match stated {
-                Some(element) if element.dtype == dtype => element.narrow,
+            let outer = match stated {
+                Some(element) if element.dtype == dtype => element.outer,
                 Some(_) => None,
                 None => {
                     let like = operands.iter().find(|&&operand| self.graph.ty(operand).dtype == dtype);
-                    like.and_then(|operand| self.narrow.get(operand)).copied()
+                    like.and_then(|operand| self.outer.get(operand)).copied()
                 }
             };
-            self.mark(id, narrow);
+            self.mark(id, outer);
         }
     }
 

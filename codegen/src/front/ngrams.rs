@@ -1,8 +1,8 @@
-//! TfIdfVectorizer: how often each run of tokens of a pool occurs, tokens being whole numbers.
+//! TfIdfVectorizer: how often each run of tokens of a pool occurs, tokens being whole numbers or strings.
 
 use super::array::part;
 use super::cx::{Cx, Results, one};
-use crate::ir::{DType, Dim, Tensor, ValueId};
+use crate::ir::{DType, Dim, Outer, Tensor, ValueId};
 use crate::ops::expand::Expand;
 use crate::ops::map::{Binary, Map};
 use crate::ops::reduce::{Reduce, ReduceKind};
@@ -70,9 +70,14 @@ pub fn vectorize(cx: &mut Cx) -> Results {
 
 /// The pool's grams by length.
 fn grams(cx: &Cx, indexes: &[i64]) -> Result<Vec<Grams>, String> {
-    let pool = cx.int_list("pool_int64s").filter(|pool| !pool.is_empty());
-    let pool =
-        pool.ok_or("its pool holds strings, which are not supported\nhelp: map tokens to whole numbers first")?;
+    let strings = cx.strings("pool_strings");
+    let pool = match strings.is_empty() {
+        true => cx.int_list("pool_int64s").filter(|pool| !pool.is_empty()).ok_or("its pool is empty")?,
+        false => strings.iter().map(|text| cx.im.texts.number(text)).collect(),
+    };
+    if strings.is_empty() == (cx.outer(cx.input(0)?) == Some(Outer::Text)) {
+        return Err("its pool and its tokens are of different types".into());
+    }
     let starts = cx.int_list("ngram_counts").unwrap_or_default();
     let mut all = Vec::new();
     let mut columns = indexes.iter();

@@ -4,8 +4,9 @@ use super::cx::Entry;
 use super::model::{DimChoice, Importer};
 use super::onnx::{GraphProto, TensorTypeProto, TypeProto, ValueInfoProto};
 use super::tensor::{self, Element};
+use super::text::pieces_name;
 use crate::diag::Diagnostics;
-use crate::ir::{Dim, Narrow, Rounding, Tensor, Toward, Type, ValueId};
+use crate::ir::{Dim, Outer, Rounding, Tensor, Toward, Type, ValueId};
 use crate::ops::map::{Map, Unary};
 use crate::options::Options;
 use std::collections::{BTreeSet, HashSet};
@@ -90,7 +91,7 @@ impl Importer<'_> {
                 continue;
             }
             let tensor = input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
-            let (ty, narrow) = match self.input_type(&input.name, tensor, options, &mut used, &mut offered) {
+            let (ty, outer) = match self.input_type(&input.name, tensor, options, &mut used, &mut offered) {
                 Ok(ty) => ty,
                 Err(message) => {
                     self.diagnostics.error(None, "", &format!("input {:?}: {message}", input.name));
@@ -103,11 +104,11 @@ impl Importer<'_> {
                 continue;
             }
             if let Some(values) = options.pins.get(&input.name) {
-                match pin(values, &ty, narrow) {
+                match pin(values, &ty, outer) {
                     Ok(tensor) => {
                         let id = self.graph.add_const(&input.name, tensor.clone());
-                        self.mark(id, narrow);
-                        self.graph.narrow.extend(narrow.map(|narrow| (input.name.clone(), narrow)));
+                        self.mark(id, outer);
+                        self.graph.outer.extend(outer.map(|outer| (input.name.clone(), outer)));
                         self.define(&input.name, Entry::Value(id));
                         pinned.push((input.name.clone(), tensor));
                     }
@@ -117,11 +118,12 @@ impl Importer<'_> {
                             "",
                             &format!("input {:?} cannot be pinned: {message}", input.name),
                         );
+                        self.define(&input.name, Entry::Poison);
                     }
                 }
                 continue;
             }
-            let id = match self.input(&input.name, ty, narrow) {
+            let id = match self.input(&input.name, ty, outer) {
                 Ok(id) => id,
                 Err(message) => {
                     self.diagnostics.error(None, "", &format!("input {:?}: {message}", input.name));
@@ -130,6 +132,11 @@ impl Importer<'_> {
             };
             self.define(&input.name, Entry::Value(id));
             self.inputs.push(input.name.clone());
+        }
+        for split in graph.node.iter().filter(|node| node.op_type == "StringSplit") {
+            let name = pieces_name(split.output.first().map_or("", String::as_str));
+            used.extend(options.dims.contains_key(&name).then(|| name.clone()));
+            offered.insert(name);
         }
         for pin in options.pins.keys().filter(|pin| !names.contains(pin)) {
             let message = format!("there is no input {pin:?} to pin\nhelp: its inputs are {}", names.join(", "));
@@ -151,13 +158,13 @@ impl Importer<'_> {
         options: &Options,
         used: &mut BTreeSet<String>,
         offered: &mut BTreeSet<String>,
-    ) -> Result<(Type, Option<Narrow>), String> {
+    ) -> Result<(Type, Option<Outer>), String> {
         let Some(tensor) = tensor else {
             return Err("it is no tensor, nor a sequence or optional of tensors".into());
         };
-        let Element { dtype, narrow } = tensor::element(tensor.elem_type)?;
+        let Element { dtype, outer } = tensor::element(tensor.elem_type)?;
         if let (None, Some(sizes)) = (&tensor.shape, options.shapes.get(name)) {
-            return Ok((Type { dtype, shape: sizes.iter().map(|&size| Dim::from(size)).collect() }, narrow));
+            return Ok((Type { dtype, shape: sizes.iter().map(|&size| Dim::from(size)).collect() }, outer));
         }
         let Some(shape) = &tensor.shape else {
             return Err(format!("its number of axes is unknown\nhelp: give its shape: shape {name}=…"));
@@ -194,7 +201,7 @@ impl Importer<'_> {
         if known.fold(1i64, i64::saturating_mul) > MAX_LEN {
             return Err(format!("its shape {sizes:?} is larger than any memory"));
         }
-        Ok((Type { dtype, shape: sizes }, narrow))
+        Ok((Type { dtype, shape: sizes }, outer))
     }
 
     /// The elements of a sequence or optional as inputs of their own, as many as the options say.
@@ -213,9 +220,9 @@ impl Importer<'_> {
         }
         let tensor = innermost(input.r#type.as_ref());
         if shape == Shape::Optional {
-            let (ty, narrow) = self.input_type(name, tensor, options, used, offered)?;
+            let (ty, outer) = self.input_type(name, tensor, options, used, offered)?;
             self.inputs.push(name.clone());
-            return Ok(Entry::Value(self.input(name, ty, narrow)?));
+            return Ok(Entry::Value(self.input(name, ty, outer)?));
         }
         let len = len.filter(|&len| len <= MOST).ok_or_else(|| {
             format!("it is a sequence, the number of whose elements must be known\nhelp: give it: len {name}=…")
@@ -225,9 +232,9 @@ impl Importer<'_> {
             let name = format!("{name}_{i}");
             // Elements may differ in size, whatever symbols their common type names.
             let apart = tensor.map(nameless);
-            let (ty, narrow) = self.input_type(&name, apart.as_ref(), options, used, offered)?;
+            let (ty, outer) = self.input_type(&name, apart.as_ref(), options, used, offered)?;
             self.inputs.push(name.clone());
-            entries.push(Entry::Value(self.input(&name, ty, narrow)?));
+            entries.push(Entry::Value(self.input(&name, ty, outer)?));
         }
         Ok(Entry::Sequence(entries))
     }
@@ -245,18 +252,19 @@ impl Importer<'_> {
     }
 
     /// Adds an input; of a narrow float the caller gives the bits, which are decoded first.
-    fn input(&mut self, name: &str, ty: Type, narrow: Option<Narrow>) -> Result<ValueId, String> {
-        let Some(narrow) = narrow else { return Ok(self.graph.add_input(name, ty)) };
-        self.graph.narrow.insert(name.to_string(), narrow);
-        let bits = self.graph.add_input(name, Type { dtype: narrow.bits(), shape: ty.shape });
-        let id = if narrow.is_int() {
-            bits
-        } else {
-            let mut map = Map::of(&[narrow.bits()]);
-            let value = map.unary(Unary::Decode(narrow), 0);
-            self.graph.add_node1(name, map.finish(value), &[bits])?
+    fn input(&mut self, name: &str, ty: Type, outer: Option<Outer>) -> Result<ValueId, String> {
+        let Some(outer) = outer else { return Ok(self.graph.add_input(name, ty)) };
+        self.graph.outer.insert(name.to_string(), outer);
+        let stored = self.graph.add_input(name, Type { dtype: outer.stored(), shape: ty.shape });
+        let id = match outer.coded() {
+            None => stored,
+            Some(narrow) => {
+                let mut map = Map::of(&[narrow.bits()]);
+                let value = map.unary(Unary::Decode(narrow), 0);
+                self.graph.add_node1(name, map.finish(value), &[stored])?
+            }
         };
-        self.mark(id, Some(narrow));
+        self.mark(id, Some(outer));
         Ok(id)
     }
 
@@ -264,14 +272,17 @@ impl Importer<'_> {
     pub fn output(&mut self, output: &ValueInfoProto, id: ValueId) -> Result<(), String> {
         let stated = innermost(output.r#type.as_ref()).map_or(0, |t| t.elem_type);
         let dtype = self.graph.ty(id).dtype;
-        let narrow = match tensor::element(stated) {
-            Ok(stated) if stated.dtype == dtype => stated.narrow,
-            _ => self.narrow.get(&id).copied(),
+        let marked = self.outer.get(&id).copied();
+        // Numbers are never strings, nor strings numbers, whatever the model states.
+        let is_text = |outer: Option<Outer>| outer == Some(Outer::Text);
+        let outer = match tensor::element(stated) {
+            Ok(stated) if stated.dtype == dtype && is_text(stated.outer) == is_text(marked) => stated.outer,
+            _ => marked,
         };
         let mut id = id;
-        if let Some(narrow) = narrow {
-            self.graph.narrow.insert(output.name.clone(), narrow);
-            if !narrow.is_int() {
+        if let Some(outer) = outer {
+            self.graph.outer.insert(output.name.clone(), outer);
+            if let Some(narrow) = outer.coded() {
                 let mut map = Map::of(&[dtype]);
                 // What a cast let become infinite stays so.
                 let rounding = Rounding { saturate: false, toward: Toward::Nearest };
@@ -284,7 +295,10 @@ impl Importer<'_> {
     }
 }
 
-fn pin(values: &[f64], ty: &Type, narrow: Option<Narrow>) -> Result<Tensor, String> {
+fn pin(values: &[f64], ty: &Type, outer: Option<Outer>) -> Result<Tensor, String> {
+    if outer == Some(Outer::Text) {
+        return Err("it takes strings; only numbers can be pinned".into());
+    }
     let Some(shape) = ty.dims() else {
         return Err(format!("its shape {ty} is not fixed\nhelp: give its sizes with dim"));
     };
@@ -296,7 +310,7 @@ fn pin(values: &[f64], ty: &Type, narrow: Option<Narrow>) -> Result<Tensor, Stri
     if values.len() != len {
         return Err(format!("{} values were given for {ty}", values.len()));
     }
-    let exact = |&value: &f64| match narrow.filter(|narrow| !narrow.is_int()) {
+    let exact = |&value: &f64| match outer.and_then(Outer::coded) {
         Some(narrow) => narrow.decode(narrow.encode(value, Rounding::default())),
         None => value,
     };

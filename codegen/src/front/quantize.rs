@@ -7,7 +7,7 @@ use super::conv::{Window, groups, kernel, window};
 use super::cx::{Cx, Entry, Results, one};
 use super::tensor::Element;
 use super::{matmul, tensor};
-use crate::ir::{DType, Dim, Narrow, Rounding, ValueId};
+use crate::ir::{DType, Dim, Narrow, Outer, Rounding, ValueId};
 use crate::ops::conv::Conv;
 use crate::ops::expand::Expand;
 use crate::ops::map::{Binary, Map, Unary};
@@ -19,9 +19,9 @@ const EXACT_TERMS: usize = 258;
 
 /// The least and greatest number of an integer type that numbers quantise to.
 fn limits(element: Element) -> Result<(f64, f64), String> {
-    Ok(match (element.dtype, element.narrow) {
-        (_, Some(Narrow::I4)) => (-8.0, 7.0),
-        (_, Some(Narrow::U4)) => (0.0, 15.0),
+    Ok(match (element.dtype, element.outer) {
+        (_, Some(Outer::Narrow(Narrow::I4))) => (-8.0, 7.0),
+        (_, Some(Outer::Narrow(Narrow::U4))) => (0.0, 15.0),
         (DType::U8, None) => (0.0, 255.0),
         (DType::I8, None) => (-128.0, 127.0),
         (DType::U16, None) => (0.0, 65535.0),
@@ -83,8 +83,8 @@ pub fn quantize(cx: &mut Cx) -> Results {
         None => None,
     };
     let rounding = Rounding { saturate: cx.flag("saturate", true), ..Rounding::default() };
-    let y = match to.narrow {
-        Some(narrow) if !narrow.is_int() => {
+    let y = match to.outer.and_then(Outer::coded) {
+        Some(narrow) => {
             let mut ratio = cx.binary(Binary::Div, x, scale)?;
             if let Some(element) = precise {
                 ratio = cx.convert(ratio, element, rounding)?;
@@ -95,7 +95,7 @@ pub fn quantize(cx: &mut Cx) -> Results {
             }
             cx.convert(ratio, to, rounding)?
         }
-        _ => quantized(cx, x, scale, zero, to, precise.and_then(|element| element.narrow))?,
+        None => quantized(cx, x, scale, zero, to, precise.and_then(|element| element.outer?.coded()))?,
     };
     cx.stated = Some(to);
     one(y)
@@ -115,7 +115,7 @@ pub fn quantized(
     let inputs: Vec<ValueId> = [x, scale].into_iter().chain(zero).collect();
     let mut map = Map::of(&types[..inputs.len()]);
     let mut ratio = map.binary(Binary::Div, 0, 1);
-    if let Some(narrow) = precise.filter(|narrow| !narrow.is_int()) {
+    if let Some(narrow) = precise {
         let bits = map.unary(Unary::Encode(narrow, Rounding::default()), ratio);
         ratio = map.unary(Unary::Decode(narrow), bits);
     }

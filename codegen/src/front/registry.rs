@@ -1,9 +1,11 @@
 //! Every operator kiln imports, and the function that does it.
 
 use super::cx::{Cx, Results};
+use super::model::domain;
+use super::onnx::NodeProto;
 use super::{
     array, attention, classic, contrib, control, conv, deform, einsum, elementwise, gather, loss, matmul, ngrams, norm,
-    place, pool, quantize, quantize_contrib, random, recurrent, reduce, resize, sample, select, signal, training,
+    place, pool, quantize, quantize_contrib, random, recurrent, reduce, resize, sample, select, signal, text, training,
     trees,
 };
 
@@ -25,11 +27,13 @@ fn classic(op: &str) -> Option<Import> {
     Some(match op {
         "ArrayFeatureExtractor" => classic::extract,
         "Binarizer" => classic::binarizer,
+        "CategoryMapper" => classic::category_mapper,
         "Imputer" => classic::imputer,
         "LabelEncoder" => classic::label_encoder,
         "LinearClassifier" => classic::linear_classifier,
         "LinearRegressor" => classic::linear_regressor,
         "Normalizer" => classic::normalizer,
+        "OneHotEncoder" => classic::one_hot_encoder,
         "Scaler" => classic::scaler,
         "TreeEnsemble" => trees::ensemble,
         "TreeEnsembleClassifier" => trees::classifier,
@@ -128,6 +132,7 @@ fn onnx(op: &str) -> Option<Import> {
         "ConvInteger" => quantize::conv_integer,
         "QLinearConv" => quantize::conv_quantized,
         "DeformConv" => deform::deform_conv,
+        "RegexFullMatch" => text::full_match,
         "RoiAlign" => sample::roi_align,
         "TfIdfVectorizer" => ngrams::vectorize,
         "GridSample" => sample::grid_sample,
@@ -136,6 +141,9 @@ fn onnx(op: &str) -> Option<Import> {
         "MelWeightMatrix" => signal::mel_weights,
         "DFT" => signal::dft,
         "STFT" => signal::stft,
+        "StringConcat" => text::concat,
+        "StringNormalizer" => text::normalize,
+        "StringSplit" => text::split,
         "NegativeLogLikelihoodLoss" => loss::negative_log_likelihood,
         "SoftmaxCrossEntropyLoss" => loss::softmax_cross_entropy,
         "Attention" => attention::attention,
@@ -167,6 +175,71 @@ fn onnx(op: &str) -> Option<Import> {
         | "SequenceMap" | "SplitToSequence" => control::sequences,
         _ => return None,
     })
+}
+
+/// Whether an operator of ONNX's own domains takes strings: those that move or pick elements whatever they are, and those made for them.
+pub fn takes_texts(node: &NodeProto) -> bool {
+    let op = node.op_type.as_str();
+    // Elements that are put where others are already are reduced with them.
+    let reduces = node.attribute.iter().any(|attribute| attribute.name == "reduction" && &*attribute.s != b"none");
+    match domain(&node.domain) {
+        _ if reduces => false,
+        "ai.onnx.ml" => ["ArrayFeatureExtractor", "CategoryMapper", "LabelEncoder", "OneHotEncoder"].contains(&op),
+        _ => matches!(
+            op,
+            "Cast"
+                | "CastLike"
+                | "CenterCropPad"
+                | "Compress"
+                | "Concat"
+                | "ConcatFromSequence"
+                | "DepthToSpace"
+                | "Equal"
+                | "Expand"
+                | "Flatten"
+                | "Gather"
+                | "GatherElements"
+                | "GatherND"
+                | "Identity"
+                | "If"
+                | "Loop"
+                | "Optional"
+                | "OptionalGetElement"
+                | "OptionalHasElement"
+                | "Pad"
+                | "RegexFullMatch"
+                | "Reshape"
+                | "ReverseSequence"
+                | "Scan"
+                | "Scatter"
+                | "ScatterElements"
+                | "ScatterND"
+                | "SequenceAt"
+                | "SequenceConstruct"
+                | "SequenceErase"
+                | "SequenceInsert"
+                | "SequenceLength"
+                | "SequenceMap"
+                | "Shape"
+                | "Size"
+                | "Slice"
+                | "SpaceToDepth"
+                | "Split"
+                | "SplitToSequence"
+                | "Squeeze"
+                | "StringConcat"
+                | "StringNormalizer"
+                | "StringSplit"
+                | "TensorScatter"
+                | "TfIdfVectorizer"
+                | "Tile"
+                | "Transpose"
+                | "Trilu"
+                | "Unique"
+                | "Unsqueeze"
+                | "Where"
+        ),
+    }
 }
 
 /// What to say of an operator that is not here.

@@ -2,7 +2,7 @@
 
 use super::array::part;
 use super::cx::{Cx, Entry, Results, one};
-use crate::ir::{DType, Dim, Tensor, ValueId};
+use crate::ir::{DType, Dim, Outer, Tensor, ValueId};
 use crate::ops::compress::Compress;
 use crate::ops::non_max_suppression::NonMaxSuppression;
 use crate::ops::non_zero::NonZero;
@@ -10,7 +10,7 @@ use crate::ops::unique::Unique;
 use crate::ops::{Op, Rules};
 
 /// A node whose size is found out at run time, or its results if its operands are constants.
-fn counting(cx: &mut Cx, op: impl Into<Op>, inputs: &[ValueId]) -> Result<Vec<ValueId>, String> {
+pub fn counting(cx: &mut Cx, op: impl Into<Op>, inputs: &[ValueId]) -> Result<Vec<ValueId>, String> {
     let op = op.into();
     let tensors: Option<Vec<Tensor>> = inputs.iter().map(|&id| cx.im.graph.tensor(id).cloned()).collect();
     if let Some(tensors) = tensors {
@@ -56,6 +56,9 @@ pub fn unique(cx: &mut Cx) -> Results {
     let x = cx.input(0)?;
     let shape = cx.ty(x).shape;
     let sorted = cx.flag("sorted", true);
+    if sorted && cx.outer(x) == Some(Outer::Text) {
+        return Err("strings are not sorted\nhelp: set sorted = 0".into());
+    }
     let axis = match cx.has("axis") {
         true => Some(cx.axis(cx.int("axis", 0), shape.len())?),
         false => None,

@@ -2,42 +2,48 @@
 
 use super::Source;
 use super::onnx::{OptionalProto, SequenceProto, TensorProto};
-use crate::ir::{DType, Narrow, Tensor};
+use crate::ir::{DType, Narrow, Outer, Tensor, Texts};
 use prost::Message;
 use std::fmt;
 
-/// An element type of ONNX: the type it is computed in, and the narrow type it stands for if that is another.
+/// An element type of ONNX: the type it is computed in, and the one it stands for if that is another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Element {
     /// The type of values inside the graph.
     pub dtype: DType,
     /// What they are outside.
-    pub narrow: Option<Narrow>,
+    pub outer: Option<Outer>,
 }
 
 impl From<DType> for Element {
     fn from(dtype: DType) -> Element {
-        Element { dtype, narrow: None }
+        Element { dtype, outer: None }
     }
 }
 
 impl From<Narrow> for Element {
     fn from(narrow: Narrow) -> Element {
-        Element { dtype: narrow.computed(), narrow: Some(narrow) }
+        Outer::Narrow(narrow).into()
+    }
+}
+
+impl From<Outer> for Element {
+    fn from(outer: Outer) -> Element {
+        Element { dtype: outer.computed(), outer: Some(outer) }
     }
 }
 
 impl Element {
     /// What holds an element outside the graph.
     fn stored(self) -> DType {
-        self.narrow.map_or(self.dtype, Narrow::bits)
+        self.outer.map_or(self.dtype, Outer::stored)
     }
 }
 
 impl fmt::Display for Element {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self.narrow {
-            Some(narrow) => write!(f, "{narrow}"),
+        match self.outer {
+            Some(outer) => write!(f, "{outer}"),
             None => write!(f, "{}", self.dtype),
         }
     }
@@ -53,6 +59,7 @@ pub fn element(number: i32) -> Result<Element, String> {
         5 => DType::I16.into(),
         6 => DType::I32.into(),
         7 => DType::I64.into(),
+        8 => Outer::Text.into(),
         9 => DType::Bool.into(),
         10 => Narrow::F16.into(),
         11 => DType::F64.into(),
@@ -70,14 +77,13 @@ pub fn element(number: i32) -> Result<Element, String> {
         other => {
             let name = match other {
                 0 => "no type",
-                8 => "string",
                 14 => "complex64",
                 15 => "complex128",
                 25 | 26 => "a 2-bit integer",
                 _ => return Err(format!("element type {other} does not exist in ONNX")),
             };
             return Err(format!(
-                "elements of {name} are not supported\nhelp: numbers of 4 bits and more, and bools, are"
+                "elements of {name} are not supported\nhelp: numbers of 4 bits and more, bools and strings are"
             ));
         }
     })
@@ -88,19 +94,37 @@ pub fn element_of(number: i64) -> Result<Element, String> {
     element(i32::try_from(number).unwrap_or(i32::MAX))
 }
 
-/// The tensor a message holds, as it is computed with, and its element type; external data comes from `source`.
-pub fn tensor(proto: &TensorProto, source: &Source) -> Result<(Tensor, Element), String> {
+/// The tensor a message holds, as it is computed with, and its element type; external data comes from `source`, and strings become
+/// numbers in `texts`.
+pub fn tensor(proto: &TensorProto, source: &Source, texts: &Texts) -> Result<(Tensor, Element), String> {
     let element = element(proto.data_type)?;
+    if element.outer == Some(Outer::Text) {
+        let (shape, strings) = strings(proto)?;
+        return Ok((texts.tensor(shape, &strings), element));
+    }
     let stored = stored(proto, element, source)?;
-    let Some(narrow) = element.narrow.filter(|narrow| !narrow.is_int()) else { return Ok((stored, element)) };
+    let Some(narrow) = element.outer.and_then(Outer::coded) else { return Ok((stored, element)) };
     let values: Vec<f64> = stored.to_i64s().into_iter().map(|bits| narrow.decode(bits)).collect();
     Ok((Tensor::from_f64s(element.dtype, stored.shape().to_vec(), &values), element))
+}
+
+/// Shape and elements of a message that holds strings.
+fn strings(proto: &TensorProto) -> Result<(Vec<usize>, Vec<String>), String> {
+    let shape = shape(&proto.dims)?;
+    let len = shape.iter().try_fold(1usize, |len, &size| len.checked_mul(size));
+    if len != Some(proto.string_data.len()) {
+        return Err(format!("it has {} strings where its shape is {shape:?}", proto.string_data.len()));
+    }
+    let text = |bytes: &prost::bytes::Bytes| {
+        String::from_utf8(bytes.to_vec()).map_err(|_| "a string in it is not UTF-8".to_string())
+    };
+    Ok((shape, proto.string_data.iter().map(text).collect::<Result<_, _>>()?))
 }
 
 /// The elements of a message, those of a narrow type as their bits.
 fn stored(proto: &TensorProto, element: Element, source: &Source) -> Result<Tensor, String> {
     let dtype = element.stored();
-    let packed = element.narrow.filter(|narrow| narrow.is_packed());
+    let packed = element.outer.and_then(Outer::narrow).filter(|narrow| narrow.is_packed());
     let shape = shape(&proto.dims)?;
     // Strides are products of the sizes that are not zero.
     let extent = shape.iter().filter(|&&size| size > 0).try_fold(dtype.bytes(), |len, &size| len.checked_mul(size));
@@ -220,7 +244,7 @@ pub fn values_from_proto(bytes: &[u8], type_text: &str) -> Result<Vec<StoredTens
 pub type StoredTensor = (String, Vec<usize>, Vec<u8>);
 
 /// Element type as kiln names it, shape and bytes of a tensor in a file of its own, as in ONNX's `test_data_set_N` folders.
-/// Elements of a narrow type are their bits, one of 4 bits in a byte.
+/// Elements of a narrow type are their bits, one of 4 bits in a byte; a string is its length, a `u32`, and its bytes.
 ///
 /// # Errors
 /// If the file is not a tensor kiln can hold.
@@ -228,6 +252,10 @@ pub fn tensor_from_proto(bytes: &[u8]) -> Result<StoredTensor, String> {
     let proto = TensorProto::decode(bytes).map_err(|e| format!("not an ONNX tensor: {e}"))?;
     let source = Source { bytes, name: "", external: &|_, _, _| Err("it has external data".into()) };
     let element = element(proto.data_type)?;
+    if element.outer == Some(Outer::Text) {
+        let (shape, strings) = strings(&proto)?;
+        return Ok((element.to_string(), shape, crate::text_bytes(&strings)));
+    }
     let tensor = stored(&proto, element, &source)?;
     Ok((element.to_string(), tensor.shape().to_vec(), tensor.bytes().to_vec()))
 }

@@ -3,10 +3,8 @@
 //! The file's tables are not trusted: every tree is walked once, so that the kernel cannot be led in a circle or out of a table.
 
 use super::cx::{Cx, Entry, Results, one};
-use super::reduce;
+use super::{classic, reduce};
 use crate::ir::{DType, Dim, Tensor, ValueId};
-use crate::ops::arg_reduce::ArgReduce;
-use crate::ops::gather::Gather;
 use crate::ops::map::{Binary, Map, Unary};
 use crate::ops::trees::{Aggregate, LEAF, Trees};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -318,28 +316,24 @@ fn transformed(cx: &mut Cx, y: ValueId, transform: i64) -> Result<ValueId, Strin
     }
 }
 
-/// TreeEnsembleClassifier with whole numbers for classes.
+/// TreeEnsembleClassifier.
 pub fn classifier(cx: &mut Cx) -> Results {
     let x = cx.input(0)?;
     let x = match cx.ty(x).dtype {
         DType::F32 | DType::F64 => x,
         _ => cx.cast(x, DType::F32)?,
     };
-    let labels = cx.int_list("classlabels_int64s").unwrap_or_default();
-    if labels.is_empty() {
-        return Err(
-            "its classes are strings, which are not supported\nhelp: train with whole numbers for classes".into()
-        );
-    }
+    let classes = classic::classes(cx, "classlabels_int64s")?;
+    let n_classes = cx.ty(classes).shape[0].as_usize().unwrap_or(0);
     let forest = older(cx, "class", 1.0)?;
     let ids: BTreeSet<i64> = cx.int_list("class_ids").unwrap_or_default().into_iter().collect();
     let positive = forest.weights.iter().all(|&weight| weight >= 0.0);
-    let y = forest.apply(cx, x, labels.len(), Aggregate::Sum)?;
+    let y = forest.apply(cx, x, n_classes, Aggregate::Sum)?;
     let mut y = cx.cast(y, DType::F32)?;
     let transform = transform_number(&cx.string("post_transform", "NONE"))?;
     // Two classes of which the trees score one: the other's score follows from it.
     let ids: Vec<i64> = ids.into_iter().collect();
-    if let (2, [only]) = (labels.len(), ids.as_slice()) {
+    if let (2, [only]) = (n_classes, ids.as_slice()) {
         let base = cx.float_values("base_values")?;
         let base = base.last().copied().unwrap_or(0.0);
         let score = super::array::part(cx, y, 1, Dim::from(*only), Dim::from(1))?;
@@ -363,16 +357,10 @@ pub fn classifier(cx: &mut Cx) -> Results {
         let [first, second] = maps;
         let (first, second) = (cx.add(first, &[score])?, cx.add(second, &[score])?);
         let scores = super::array::join(cx, &[first, second], 1)?;
-        let label = label(cx, scores, &labels)?;
+        let label = classic::likeliest(cx, scores, classes)?;
         return Ok(vec![Entry::Value(label), Entry::Value(scores)]);
     }
-    y = with_base(cx, y, labels.len())?;
-    let label = label(cx, y, &labels)?;
+    y = with_base(cx, y, n_classes)?;
+    let label = classic::likeliest(cx, y, classes)?;
     Ok(vec![Entry::Value(label), Entry::Value(transformed(cx, y, transform)?)])
-}
-
-fn label(cx: &mut Cx, scores: ValueId, labels: &[i64]) -> Result<ValueId, String> {
-    let best = cx.add(ArgReduce { axis: 1, largest: true, last: false, keep: false }, &[scores])?;
-    let labels = cx.value(Tensor::from_i64s(DType::I64, vec![labels.len()], labels));
-    cx.add(Gather { axis: 0 }, &[labels, best])
 }

@@ -1,6 +1,6 @@
 //! Values, nodes and the one way to make them.
 
-use super::{DType, Dim, Narrow, Tensor, Type};
+use super::{DType, Dim, Outer, Tensor, Texts, Type};
 use crate::ops::{Op, Rules};
 use std::collections::BTreeMap;
 
@@ -63,8 +63,10 @@ pub struct Graph {
     pub bounds: Bounds,
     /// Sizes that a node finds out when it runs, each with its greatest value.
     pub counts: BTreeMap<String, Dim>,
-    /// Inputs and outputs, by name, that hold the bits of a narrow type.
-    pub narrow: BTreeMap<String, Narrow>,
+    /// Inputs and outputs, by name, that stand for another element type.
+    pub outer: BTreeMap<String, Outer>,
+    /// The strings its values may hold.
+    pub texts: Texts,
     values: Vec<Value>,
     nodes: Vec<Node>,
 }

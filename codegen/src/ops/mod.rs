@@ -3,6 +3,7 @@
 //! An op that is only another op's special case is not an op: the front end expresses it by the others.
 
 use crate::ir::{Dim, Graph, Tensor, Type};
+use crate::plan::Limit;
 
 pub use crate::schedule::Lower;
 
@@ -49,6 +50,11 @@ pub trait Rules {
     fn equalities(&self, inputs: &[&Type], outputs: &[&Type]) -> Vec<(Dim, Dim)> {
         let _ = (inputs, outputs);
         Vec::new()
+    }
+
+    /// The greatest that a size may be which a node before found out: `run` checks it.
+    fn limit(&self) -> Option<Limit> {
+        None
     }
 
     /// The kernel calls that compute the results.
@@ -111,6 +117,9 @@ macro_rules! ops {
             fn equalities(&self, inputs: &[&Type], outputs: &[&Type]) -> Vec<(Dim, Dim)> {
                 match self { $(Op::$name(op) => op.equalities(inputs, outputs)),* }
             }
+            fn limit(&self) -> Option<Limit> {
+                match self { $(Op::$name(op) => op.limit()),* }
+            }
             fn lower(&self, cx: &mut Lower) -> Result<(), String> {
                 match self { $(Op::$name(op) => op.lower(cx)),* }
             }
@@ -161,11 +170,19 @@ pub mod scatter_nd;
 pub mod sizes;
 pub mod slice;
 pub mod softmax;
+pub mod text_case;
+pub mod text_concat;
+pub mod text_format;
+pub mod text_match;
+pub mod text_parse;
+pub mod text_remove;
+pub mod text_split;
 pub mod top_k;
 pub mod transpose;
 pub mod trees;
 pub mod trilu;
 pub mod unique;
+pub mod within;
 
 ops! {
     ArgReduce(arg_reduce::ArgReduce),
@@ -203,9 +220,17 @@ ops! {
     Sizes(sizes::Sizes),
     Slice(slice::Slice),
     Softmax(softmax::Softmax),
+    TextCase(text_case::TextCase),
+    TextConcat(text_concat::TextConcat),
+    TextFormat(text_format::TextFormat),
+    TextMatch(text_match::TextMatch),
+    TextParse(text_parse::TextParse),
+    TextRemove(text_remove::TextRemove),
+    TextSplit(text_split::TextSplit),
     TopK(top_k::TopK),
     Transpose(transpose::Transpose),
     Trees(trees::Trees),
     Trilu(trilu::Trilu),
     Unique(unique::Unique),
+    Within(within::Within),
 }

@@ -18,7 +18,8 @@ impl<'g> Rewriter<'g> {
         let mut new = Graph::new(&old.name, old.bounds.clone());
         new.counts = old.counts.clone();
         let mut rewriter = Rewriter { old, new, map: vec![None; old.values().len()] };
-        rewriter.new.narrow = old.narrow.clone();
+        rewriter.new.outer = old.outer.clone();
+        rewriter.new.texts = old.texts.clone();
         for &id in &old.inputs {
             let value = old.value(id);
             let copy = rewriter.new.add_input(&value.name, value.ty.clone());

@@ -116,7 +116,7 @@ impl<'g> Scheduler<'g> {
 pub(super) fn keep_through_loops(flow: &[Flow], buffers: &mut [Buffer]) {
     for part in flow {
         match part {
-            Flow::Call(_) | Flow::Check(..) => {}
+            Flow::Call(_) | Flow::Check(..) | Flow::Within(_) => {}
             Flow::If { then, otherwise, .. } => {
                 keep_through_loops(then, buffers);
                 keep_through_loops(otherwise, buffers);
@@ -142,7 +142,7 @@ pub(super) fn touch_controls(flow: &[Flow], touch: &mut dyn FnMut(&Operand, usiz
     for part in flow {
         let Some((start, end)) = range(std::slice::from_ref(part)) else { continue };
         match part {
-            Flow::Call(_) | Flow::Check(..) => {}
+            Flow::Call(_) | Flow::Check(..) | Flow::Within(_) => {}
             Flow::If { condition, then, otherwise } => {
                 touch(condition, start);
                 touch_controls(then, touch);
@@ -165,7 +165,7 @@ fn range(flow: &[Flow]) -> Option<(usize, usize)> {
     for part in flow {
         let own = match part {
             Flow::Call(at) => Some((*at, *at)),
-            Flow::Check(..) => None,
+            Flow::Check(..) | Flow::Within(_) => None,
             Flow::If { then, otherwise, .. } => match (range(then), range(otherwise)) {
                 (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
                 (a, b) => a.or(b),

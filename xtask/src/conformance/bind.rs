@@ -1,7 +1,7 @@
 //! Compiles a case with kiln, and binds those inputs to the case's values that kiln must know ahead of time.
 //!
 //! It does what a user would: it follows the refusal's help, which names the input to pin or asks for sizes to be fixed. Only
-//! when that does not help, for values computed from inputs inside a function's body, every short vector of integers is bound.
+//! when that does not help, for values computed from inputs inside a function's body, every short vector of integers and every single number is bound.
 
 use super::suite::{Case, Inputs};
 use super::values::Value;
@@ -94,9 +94,9 @@ fn with_pins(
         if more.is_empty() && !all_short {
             all_short = true;
             let short = |value: &Value| {
-                matches!(value.dtype.as_str(), "bool" | "i32" | "i64")
-                    && value.shape.len() <= 1
-                    && value.len() <= MAX_BOUND
+                let counts = matches!(value.dtype.as_str(), "bool" | "i32" | "i64") && value.shape.len() <= 1;
+                // A range's ends may be floats.
+                (counts || value.shape.is_empty()) && value.len() <= MAX_BOUND && value.dtype != "string"
             };
             more = unbound().filter(|(_, value)| short(value)).collect();
         }

@@ -33,6 +33,11 @@ pub fn outcomes(cases: Vec<(Case, Bound)>, part: bool) -> Result<Vec<Outcome>> {
         match build(&root, &groups)? {
             Built::All(programs) => break programs,
             Built::Broken(broken) => {
+                let known = entries.iter().filter(|entry| entry.ready.is_ok()).map(|entry| entry.case.ident());
+                let known: BTreeSet<String> = known.collect();
+                if let Some((file, error)) = broken.iter().find(|(file, _)| !known.contains(*file)) {
+                    bail!("{file}.rs of a generated crate does not build: {error}");
+                }
                 for entry in &mut entries {
                     if let Some(error) = broken.get(&entry.case.ident()) {
                         entry.ready = Err(Verdict::Failed(format!("the generated code does not build: {error}")));
@@ -105,7 +110,7 @@ fn write(root: &Path, groups: &BTreeMap<String, Vec<usize>>, entries: &[Entry]) 
             names.join(", ")
         ),
     )?;
-    let kernels = kiln_codegen::shared_kernels(false).map_err(|e| anyhow!(e))?;
+    let kernels = kiln_codegen::shared_kernels(true).map_err(|e| anyhow!(e))?;
     for (name, members) in groups {
         let folder = root.join(name);
         fs::create_dir_all(folder.join("src"))?;

@@ -84,6 +84,26 @@ impl Value {
         Value { shape: shape.to_vec(), bytes }
     }
 
+    /// Strings: the length of each, a u32, and its bytes.
+    pub fn of_texts(texts: &[&str], shape: &[usize]) -> Value {
+        let mut bytes = Vec::new();
+        for text in texts {
+            bytes.extend((text.len() as u32).to_le_bytes());
+            bytes.extend(text.as_bytes());
+        }
+        Value { shape: shape.to_vec(), bytes }
+    }
+
+    pub fn texts(&self) -> Vec<&str> {
+        let (mut rest, mut texts) = (self.bytes.as_slice(), Vec::new());
+        while let Some((len, after)) = rest.split_first_chunk() {
+            let (text, after) = after.split_at(u32::from_le_bytes(*len) as usize);
+            texts.push(std::str::from_utf8(text).unwrap());
+            rest = after;
+        }
+        texts
+    }
+
     pub fn elements<T: Element>(&self) -> Vec<T> {
         self.bytes.chunks_exact(T::BYTES).map(T::get).collect()
     }
@@ -94,7 +114,7 @@ impl Value {
 }
 
 /// Elements on the heap: some inputs are too large for the stack.
-pub fn fixed<T: Element, const N: usize>(elements: &[T]) -> Result<&[T; N], String> {
+pub fn fixed<T, const N: usize>(elements: &[T]) -> Result<&[T; N], String> {
     elements.try_into().map_err(|_| format!("an input has {} elements and should have {N}", elements.len()))
 }
 
@@ -140,7 +160,10 @@ pub fn module(ready: &Ready) -> Result<String> {
     let mut arguments = Vec::new();
     for (i, port) in signature.inputs.iter().enumerate() {
         let dtype = &port.dtype;
-        writeln!(text, "    let x{i} = inputs[{i}].elements::<{dtype}>();")?;
+        match port.element == "string" {
+            true => writeln!(text, "    let x{i} = inputs[{i}].texts();")?,
+            false => writeln!(text, "    let x{i} = inputs[{i}].elements::<{dtype}>();")?,
+        }
         arguments.push(if signature.dynamic {
             let rank = port.shape.len();
             format!(
@@ -157,6 +180,9 @@ pub fn module(ready: &Ready) -> Result<String> {
     let fields = ready.compiled.output_fields();
     let value = |(port, field): (&PortInfo, &String)| {
         let value = if fields.len() == 1 { "out".to_string() } else { format!("out.{field}") };
+        if port.element == "string" {
+            return format!("crate::wire::Value::of_texts(&{value}.to_vec(), &{value}.shape)");
+        }
         if signature.dynamic {
             return format!("crate::wire::Value::of({value}.data, &{value}.shape)");
         }
