@@ -1323,6 +1323,43 @@ case("microsoft_matmul_of_blocks", """(float[2,40] x) => (float[] y, float[] z, 
       z = com.microsoft.MatMulNBits<K=40, N=5, bits=4, block_size=16>(x, w, wscale, zeros)
       wide = com.microsoft.MatMulNBits<K=40, N=5, bits=8, block_size=16>(x, w8, wscale) }""".replace(
     "WEIGHTS", ",".join(str(i * 37 % 256) for i in range(120))).replace("WIDE", ",".join(str(i * 91 % 256) for i in range(240))))
+
+
+def listed(n, step):
+    return ",".join(str(i * step % 256) for i in range(n))
+
+
+case("microsoft_quantised_layers", """(uint8[2,3,6,5] a, bool[2,3,1,5] c, uint8[2,8] m, uint8[2,4,6] x, uint8[1,5,5,2] last) => (uint8[] pooled, uint8[] padded, uint8[] last_,
+      uint8[] chosen, uint8[] gemm, float[] gemm_numbers, float[] attended, float[] causal)
+    <float sa = {0.02}, uint8 za = {120}, float sb = {0.03}, uint8 zb = {100}, uint8[5] q = {10, 250, 100, 3, 77}, uint8[7,8] w = {GEMM},
+     float[7] sw = {0.01,0.02,0.03,0.04,0.05,0.06,0.07}, uint8[7] zw = {120,121,122,123,124,125,126}, int32[7] bias = {100,-200,300,0,5,-6,7},
+     float sy = {0.5}, uint8 zy = {128}, uint8[6,18] wa = {QKV}, float[18] ba>
+    { pooled = com.microsoft.QLinearAveragePool<kernel_shape=[2,3], strides=[2,1]>(a, sa, za, sb, zb)
+      padded = com.microsoft.QLinearAveragePool<kernel_shape=[3,3], pads=[1,1,1,1], count_include_pad=1>(a, sa, za, sb, zb)
+      last_ = com.microsoft.QLinearAveragePool<kernel_shape=[3,2], channels_last=1>(last, sa, za, sb, zb)
+      chosen = com.microsoft.QLinearWhere(c, a, sa, za, q, sb, zb, sa, zb)
+      gemm = com.microsoft.QGemm<transB=1, alpha=1.0>(m, sa, za, w, sw, zw, bias, sy, zy)
+      gemm_numbers = com.microsoft.QGemm<transB=1>(m, sa, za, w, sw, zw, bias)
+      attended = com.microsoft.QAttention<num_heads=2>(x, wa, ba, sa, sb, , za, zb)
+      causal = com.microsoft.QAttention<num_heads=3, unidirectional=1>(x, wa, ba, sa, sb, , za, zb) }""".replace("GEMM", listed(56, 37)).replace("QKV", listed(108, 91)),
+     feed=bytes_feed(a=(2, 3, 6, 5), m=(2, 8), x=(2, 4, 6), last=(1, 5, 5, 2)))
+
+
+def lstm_of_numbers(output):
+    """onnxruntime's LSTM of the same weights as numbers: its quantised one also quantises what it reads, which the numbers do not."""
+    w = np.array([i * 37 % 256 for i in range(2 * 3 * 16)], np.float32).reshape(2, 3, 16) - np.array([120, 130], np.float32).reshape(2, 1, 1)
+    r = np.array([i * 91 % 256 for i in range(2 * 4 * 16)], np.float32).reshape(2, 4, 16) - 128
+    numbers = {"w": w * np.array([0.004, 0.005], np.float32).reshape(2, 1, 1), "r": r * np.float32(0.003)}
+    model = onnx.parser.parse_model("""<ir_version: 8, opset_import: ["" : 17]> lstm (float[5,2,3] x, float[2,16,3] w, float[2,16,4] r) => (float[] y, float[] h, float[] c)
+        { y, h, c = LSTM<hidden_size=4, direction="bidirectional">(x, w, r) }""")
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return lambda x: session.run([output], {"x": x, **{name: np.ascontiguousarray(v.transpose(0, 2, 1)) for name, v in numbers.items()}})[0]
+
+
+case("microsoft_quantised_lstm", """(float[5,2,3] x) => (float[] y, float[] h, float[] c)
+    <uint8[2,3,16] w = {INPUT}, uint8[2,4,16] r = {STATE}, float[2] sw = {0.004, 0.005}, uint8[2] zw = {120, 130}, float[2] sr = {0.003, 0.003}, uint8[2] zr = {128, 128}>
+    { y, h, c = com.microsoft.DynamicQuantizeLSTM<hidden_size=4, direction="bidirectional">(x, w, r, , , , , , sw, zw, sr, zr) }""".replace(
+    "INPUT", listed(96, 37)).replace("STATE", listed(128, 91)), opset=17, expect={name: lstm_of_numbers(name) for name in "yhc"})
 case("integer_products", """(uint8[n,k] a, uint8[k,5] b, uint8[1,4,20,20] x) => (int32[] y, int32[] conv, int32[] grouped) <uint8 za = {7}, uint8[6,4,17,17] wc = {FULL}, uint8[4,2,17,17] wg = {GROUPS}>
     { y = MatMulInteger(a, b, za)
       conv = ConvInteger(x, wc, za)

@@ -2,7 +2,7 @@
 
 use super::attention::softmax_product;
 use super::cx::{Cx, Entry, Results, one};
-use super::{array, conv, elementwise, matmul, norm};
+use super::{array, conv, elementwise, matmul, norm, quantize_contrib};
 use crate::ir::{DType, Dim, ValueId};
 use crate::ops::gather::Gather;
 use crate::ops::map::{Binary, Map, Unary};
@@ -235,7 +235,6 @@ fn add_part(cx: &mut Cx, x: ValueId, b: ValueId, start: Dim) -> Result<ValueId, 
 /// Attention of com.microsoft: one weight matrix for queries, keys and values.
 pub fn attention(cx: &mut Cx) -> Results {
     let (x, w, b) = (cx.input(0)?, cx.input(1)?, cx.opt(2)?);
-    let n = Dim::from(cx.int("num_heads", 0));
     let all = cx.ty(w).shape.get(1).cloned().ok_or("its weights are no matrix")?;
     let sizes: Vec<Dim> = match cx.int_list("qkv_hidden_sizes").filter(|sizes| !sizes.is_empty()) {
         Some(sizes) => sizes.into_iter().map(Dim::from).collect(),
@@ -246,6 +245,33 @@ pub fn attention(cx: &mut Cx) -> Results {
     if let Some(b) = b {
         product = cx.binary(Binary::Add, product, b)?;
     }
+    of_product(cx, product, [q, k, v], 3, Some(5), 4)
+}
+
+/// QAttention: the same of integers, whose product with the weights is the only one that is quantised.
+pub fn quantized_attention(cx: &mut Cx) -> Results {
+    let operands = [cx.input(0)?, cx.input(1)?];
+    let (bias, scales) = (cx.input(2)?, [cx.input(3)?, cx.input(4)?]);
+    let zeros = [cx.opt(6)?, cx.opt(7)?];
+    if cx.flag("do_rotary", false) {
+        return Err("do_rotary is not supported".into());
+    }
+    let all = cx.ty(operands[1]).shape.get(1).cloned().ok_or("its weights are no matrix")?;
+    let each = all.exact_div(&Dim::from(3)).ok_or_else(|| format!("{all} columns do not divide by three"))?;
+    let product = quantize_contrib::product(cx, operands, scales, zeros, Some(bias))?;
+    of_product(cx, product, [&each; 3], 5, None, 8)
+}
+
+/// Attention from queries, keys and values side by side, of these widths. `mask`, `bias` and `past` are numbers of operands.
+fn of_product(
+    cx: &mut Cx,
+    product: ValueId,
+    [q, k, v]: [&Dim; 3],
+    mask: usize,
+    bias: Option<usize>,
+    past: usize,
+) -> Results {
+    let n = Dim::from(cx.int("num_heads", 0));
     let starts = [Dim::from(0), q.clone(), q.clone() + k.clone()];
     let mut parts = Vec::new();
     for (start, len) in starts.into_iter().zip([q, k, v]) {
@@ -255,7 +281,7 @@ pub fn attention(cx: &mut Cx) -> Results {
     let (q, mut k, mut v) = (parts[0], parts[1], parts[2]);
     let mut present = Entry::Absent;
     let mut past_len = Dim::from(0);
-    if let Some(past) = cx.opt(4)? {
+    if let Some(past) = cx.opt(past)? {
         // [2, batch, heads, past, width]
         let shape = cx.ty(past).shape;
         if shape.len() != 5 {
@@ -274,7 +300,7 @@ pub fn attention(cx: &mut Cx) -> Results {
         let (k, v) = (cx.reshape(k, shape.clone())?, cx.reshape(v, shape)?);
         present = Entry::Value(array::join(cx, &[k, v], 0)?);
     }
-    let y = attend(cx, q, k, v, 3, 5, past_len)?;
+    let y = attend(cx, q, k, v, mask, bias, past_len)?;
     Ok(vec![Entry::Value(y), present])
 }
 
@@ -306,7 +332,7 @@ pub fn multi_head_attention(cx: &mut Cx) -> Results {
         past_len = cx.ty(past_k).shape.get(2).cloned().ok_or("its past keys have too few axes")?;
         (k, v) = (array::join(cx, &[past_k, k], 2)?, array::join(cx, &[past_v, v], 2)?);
     }
-    let y = attend(cx, q, k, v, 4, 5, past_len)?;
+    let y = attend(cx, q, k, v, 4, Some(5), past_len)?;
     Ok([y, k, v].map(Entry::Value).to_vec())
 }
 
@@ -317,7 +343,7 @@ fn attend(
     k: ValueId,
     v: ValueId,
     mask: usize,
-    bias: usize,
+    bias: Option<usize>,
     past: Dim,
 ) -> Result<ValueId, String> {
     let (shape, keys) = (cx.ty(q).shape, cx.ty(k).shape);
@@ -331,7 +357,7 @@ fn attend(
         let hidden = mask_bias(cx, mask, &shape[0], &keys[2])?;
         scores = cx.binary(Binary::Add, scores, hidden)?;
     }
-    if let Some(bias) = cx.opt(bias)? {
+    if let Some(bias) = bias.map_or(Ok(None), |bias| cx.opt(bias))? {
         scores = cx.binary(Binary::Add, scores, bias)?;
     }
     let causal = cx.flag("unidirectional", false).then_some(past);

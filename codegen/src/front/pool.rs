@@ -2,6 +2,7 @@
 
 use super::conv::{Window, window};
 use super::cx::{Cx, Entry, Results, one};
+use crate::ir::ValueId;
 use crate::ops::map::Unary;
 use crate::ops::pool::{Pool, PoolKind};
 use crate::ops::reduce::{Reduce, ReduceKind};
@@ -9,6 +10,18 @@ use crate::ops::reduce::{Reduce, ReduceKind};
 /// MaxPool, AveragePool and LpPool.
 pub fn pool(cx: &mut Cx) -> Results {
     let x = cx.input(0)?;
+    let kind = match cx.node.op_type.as_str() {
+        "MaxPool" => PoolKind::Max,
+        "AveragePool" => PoolKind::Average { count_include_pad: cx.flag("count_include_pad", false) },
+        _ => PoolKind::Lp(cx.int("p", 2) as f32),
+    };
+    let wants_indices = kind == PoolKind::Max && cx.node.output.get(1).is_some_and(|name| !name.is_empty());
+    let indices = wants_indices.then(|| cx.flag("storage_order", false));
+    Ok(windowed(cx, x, kind, indices)?.into_iter().map(Entry::Value).collect())
+}
+
+/// A pool whose window the node's attributes give, and the places of its elements if `indices` asks for them.
+pub fn windowed(cx: &mut Cx, x: ValueId, kind: PoolKind, indices: Option<bool>) -> Result<Vec<ValueId>, String> {
     let rank = cx.rank(x);
     let kernel = cx.int_list("kernel_shape").ok_or("its kernel_shape is missing")?;
     if rank < 3 || kernel.len() != rank - 2 {
@@ -18,17 +31,10 @@ pub fn pool(cx: &mut Cx) -> Results {
         |&v: &i64| usize::try_from(v).ok().filter(|&v| v > 0 && v < 1 << 24).ok_or_else(|| format!("a window of {v}"));
     let kernel = kernel.iter().map(size).collect::<Result<Vec<_>, _>>()?;
     let Window { kernel, stride, dilation, pads } = window(cx, x, kernel)?;
-    let kind = match cx.node.op_type.as_str() {
-        "MaxPool" => PoolKind::Max,
-        "AveragePool" => PoolKind::Average { count_include_pad: cx.flag("count_include_pad", false) },
-        _ => PoolKind::Lp(cx.int("p", 2) as f32),
-    };
-    let wants_indices = kind == PoolKind::Max && cx.node.output.get(1).is_some_and(|name| !name.is_empty());
-    let indices = wants_indices.then(|| cx.flag("storage_order", false));
     let op = Pool { kind, kernel, stride, dilation, pads, ceil: cx.flag("ceil_mode", false), indices };
     let x = cx.channels_last(x)?;
     let outputs = cx.add_all(op, &[x])?;
-    outputs.into_iter().map(|y| Ok(Entry::Value(cx.channels_first(y)?))).collect()
+    outputs.into_iter().map(|y| cx.channels_first(y)).collect()
 }
 
 /// GlobalAveragePool, GlobalMaxPool and GlobalLpPool.

@@ -2,9 +2,10 @@
 
 use super::cx::{Cx, Results, one};
 use super::quantize::{dequantized, dynamically_quantized, integer_matmul, quantized, spread};
-use super::{array, matmul, reduce};
+use super::{array, matmul, pool, reduce};
 use crate::ir::{DType, Dim, ValueId};
 use crate::ops::map::{Binary, Map, Unary};
+use crate::ops::pool::PoolKind;
 use crate::ops::reduce::{Reduce, ReduceKind};
 
 /// Operand `at` as numbers; its scale and zero point follow it.
@@ -48,6 +49,59 @@ pub fn unary(cx: &mut Cx) -> Results {
     integers(cx, y, 0, 3)
 }
 
+/// QLinearAveragePool.
+pub fn average(cx: &mut Cx) -> Results {
+    let x = numbers(cx, 0)?;
+    let channels_last = cx.flag("channels_last", false);
+    let x = if channels_last { cx.channels_first(x)? } else { x };
+    let count_include_pad = cx.flag("count_include_pad", false);
+    let mut y = pool::windowed(cx, x, PoolKind::Average { count_include_pad }, None)?[0];
+    if channels_last {
+        y = cx.channels_last(y)?;
+    }
+    integers(cx, y, 0, 3)
+}
+
+/// QLinearWhere: scales and zero points follow each of the two.
+pub fn select(cx: &mut Cx) -> Results {
+    let condition = cx.input(0)?;
+    let (x, y) = (numbers(cx, 1)?, numbers(cx, 4)?);
+    let mut map = Map::of(&[DType::Bool, DType::F32, DType::F32]);
+    let result = map.select(0, 1, 2);
+    let z = cx.add(map.finish(result), &[condition, x, y])?;
+    integers(cx, z, 1, 7)
+}
+
+/// QGemm: a product of integers with whole numbers added; it stays numbers if no scale for the result is given.
+pub fn gemm(cx: &mut Cx) -> Results {
+    let (mut a, mut b, c) = (cx.input(0)?, cx.input(3)?, cx.opt(6)?);
+    let (scale_a, zero_a, scale_b, zero_b) = (cx.input(1)?, cx.opt(2)?, cx.input(4)?, cx.opt(5)?);
+    for (operand, name) in [(&mut a, "transA"), (&mut b, "transB")] {
+        if cx.flag(name, false) {
+            *operand = cx.transpose(*operand, vec![1, 0])?;
+        }
+    }
+    let b_type = cx.ty(b);
+    let mut sum = integer_matmul(cx, a, b, zero_a, zero_b)?;
+    if let Some(c) = c {
+        sum = cx.binary(Binary::Add, sum, c)?;
+    }
+    let alpha = f64::from(cx.float("alpha", 1.0));
+    let scale_a = cx.reshape(scale_a, vec![])?;
+    let scale_b = spread(cx, scale_b, &b_type.shape, -1, 0)?;
+    let mut map = Map::of(&[DType::I32, DType::F32, DType::F32]);
+    let sum_ = map.cast(0, DType::F32);
+    let alpha = map.number(alpha, DType::F32);
+    let scale = map.binary(Binary::Mul, 1, 2);
+    let scale = map.binary(Binary::Mul, scale, alpha);
+    let result = map.binary(Binary::Mul, sum_, scale);
+    let y = cx.add(map.finish(result), &[sum, scale_a, scale_b])?;
+    match cx.opt(7)? {
+        Some(_) => integers(cx, y, 0, 7),
+        None => one(y),
+    }
+}
+
 /// QLinearGlobalAveragePool.
 pub fn global_average(cx: &mut Cx) -> Results {
     let x = numbers(cx, 0)?;
@@ -85,13 +139,13 @@ pub fn concat(cx: &mut Cx) -> Results {
 }
 
 /// The product of integers as numbers, `bias` added.
-fn product(
+pub fn product(
     cx: &mut Cx,
     [a, b]: [ValueId; 2],
     [scale_a, scale_b]: [ValueId; 2],
     zeros: [Option<ValueId>; 2],
     bias: Option<ValueId>,
-) -> Results {
+) -> Result<ValueId, String> {
     let (a_type, b_type) = (cx.ty(a), cx.ty(b));
     let sum = integer_matmul(cx, a, b, zeros[0], zeros[1])?;
     let scale_a = spread(cx, scale_a, &a_type.shape, -2, 0)?;
@@ -102,8 +156,8 @@ fn product(
     let result = map.binary(Binary::Mul, sum_, scale);
     let y = cx.add(map.finish(result), &[sum, scale_a, scale_b])?;
     match bias {
-        Some(bias) => one(cx.binary(Binary::Add, y, bias)?),
-        None => one(y),
+        Some(bias) => cx.binary(Binary::Add, y, bias),
+        None => Ok(y),
     }
 }
 
@@ -112,14 +166,14 @@ pub fn matmul_to_float(cx: &mut Cx) -> Results {
     let operands = [cx.input(0)?, cx.input(1)?];
     let (scales, zeros) = ([cx.input(2)?, cx.input(3)?], [cx.opt(4)?, cx.opt(5)?]);
     let bias = cx.opt(6)?;
-    product(cx, operands, scales, zeros, bias)
+    one(product(cx, operands, scales, zeros, bias)?)
 }
 
 /// DynamicQuantizeMatMul.
 pub fn matmul_dynamic(cx: &mut Cx) -> Results {
     let (x, b, scale_b, zero_b, bias) = (cx.input(0)?, cx.input(1)?, cx.input(2)?, cx.opt(3)?, cx.opt(4)?);
     let [a, scale_a, zero_a] = dynamically_quantized(cx, x)?;
-    product(cx, [a, b], [scale_a, scale_b], [Some(zero_a), zero_b], bias)
+    one(product(cx, [a, b], [scale_a, scale_b], [Some(zero_a), zero_b], bias)?)
 }
 
 /// The halves of bytes `[rows, bytes]` as bytes `[rows, len]`, the lower half first.

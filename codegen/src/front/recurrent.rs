@@ -1,15 +1,37 @@
 //! LSTM, GRU and RNN.
 
 use super::cx::{Cx, Entry, Results};
-use crate::ir::{DType, ValueId};
+use super::quantize::dequantized;
+use crate::ir::{DType, Dim, ValueId};
 use crate::ops::Op;
 use crate::ops::gru::Gru;
 use crate::ops::lstm::Lstm;
 use crate::ops::rnn::{Activation, Direction, Rnn};
 
+/// DynamicQuantizeLSTM: an LSTM whose weights are integers `[directions, from, 4 * hidden]`. What it reads is not quantised on the way,
+/// which would only make the result coarser.
+pub fn quantized_lstm(cx: &mut Cx) -> Results {
+    for (i, scale, zero) in [(1, 8, 9), (2, 10, 11)] {
+        let (w, scale, zero) = (cx.input(i)?, cx.input(scale)?, cx.input(zero)?);
+        let shape = cx.ty(w).shape;
+        let [dirs, _, gates] = shape.as_slice() else {
+            return Err(format!("its weights {} have not 3 axes", cx.ty(w)));
+        };
+        let mut along = |v: ValueId| {
+            let each = cx.rank(v) == 2;
+            cx.reshape(v, vec![dirs.clone(), Dim::from(1), if each { gates.clone() } else { Dim::from(1) }])
+        };
+        let (scale, zero) = (along(scale)?, along(zero)?);
+        let w = dequantized(cx, w, scale, Some(zero))?;
+        cx.inputs[i] = Entry::Value(cx.transpose(w, vec![0, 2, 1])?);
+    }
+    cx.inputs.truncate(8);
+    recurrent(cx)
+}
+
 /// All three: they share operands and most attributes.
 pub fn recurrent(cx: &mut Cx) -> Results {
-    let kind = cx.node.op_type.clone();
+    let kind = cx.node.op_type.trim_start_matches("DynamicQuantize").to_string();
     let hidden =
         usize::try_from(cx.int("hidden_size", 0)).ok().filter(|&h| h > 0).ok_or("its hidden_size is missing")?;
     let direction = match cx.string("direction", "forward").as_str() {

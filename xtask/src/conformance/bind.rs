@@ -98,7 +98,8 @@ fn with_pins(
                 // A range's ends may be floats.
                 (counts || value.shape.is_empty()) && value.len() <= MAX_BOUND && value.dtype != "string"
             };
-            more = unbound().filter(|(_, value)| short(value)).collect();
+            let whole = |name: &String| summary.inputs.iter().any(|(input, _)| input == name);
+            more = unbound().filter(|(name, value)| whole(name) && short(value)).collect();
         }
         let more: Vec<(String, Vec<f64>)> =
             more.into_iter().map(|(name, value)| (name.clone(), value.floats())).collect();
