@@ -345,6 +345,10 @@ impl<'g> Lower<'_, 'g> {
     /// of the node from `first` on are the map's operands from 1 on.
     pub fn epilogue(&mut self, map: Option<&Map>, first: usize, out: &Shape) -> Arg {
         let Some(map) = map else { return Arg::Path("epilogue::Identity".to_string()) };
+        if let Some((low, high)) = map.clamp() {
+            // Kernels keep results between bounds while they are in registers.
+            return Arg::Struct("epilogue::Clamp", vec![("low", Arg::Float(low)), ("high", Arg::Float(high))]);
+        }
         let cols = out.last().cloned().unwrap_or(Dim::from(1));
         let mut captured = Vec::new();
         let mut varies = Vec::new();

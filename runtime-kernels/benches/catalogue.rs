@@ -55,6 +55,8 @@ impl OnIsa for Catalogue {
 }
 
 const ISAS: [&str; 5] = ["scalar", "avx2", "avx512", "neon", "wasm128"];
+/// More than any cache holds.
+const FAR_BYTES: usize = 384 << 20;
 const PEAK_STEPS: usize = 100_000;
 const PEAK_SUMS: usize = 12;
 
@@ -177,6 +179,43 @@ impl Bench<'_> {
                     b: &packed,
                     bias: Some(&bias),
                     scratch: &mut scratch,
+                    m,
+                    k,
+                    n,
+                    a_row_stride: k,
+                    a_col_stride: 1,
+                    epilogue: Identity,
+                });
+            });
+        }
+        // As in a network, whose weights are far when their turn comes.
+        for (m, k, n) in [
+            (197, 768, 768),
+            (197, 768, 3072),
+            (197, 3072, 768),
+            (128, 384, 1536),
+            (128, 1536, 384),
+            (16, 384, 1536),
+            (49, 2048, 512),
+            (196, 1024, 256),
+        ] {
+            let name = format!("matmul cold {m}x{k}x{n}");
+            if !self.wants(&name) {
+                continue;
+            }
+            let (a, len) = (floats(m * k, 1), pack::panels_len(k, n));
+            let copies = FAR_BYTES / 4 / len + 1;
+            let packed = floats(copies * len, 2);
+            let mut out = floats(m * n, 0);
+            let mut turn = 0;
+            self.time(s, &name, 2 * m * k * n, || {
+                turn = (turn + 1) % copies;
+                s.enter(MatMul {
+                    out: black_box(&mut out),
+                    a: &a,
+                    b: &packed[turn * len..][..len],
+                    bias: None,
+                    scratch: &mut [],
                     m,
                     k,
                     n,

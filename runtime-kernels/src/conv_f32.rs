@@ -4,11 +4,12 @@
 //! are a constant stride apart and the tile reads them in place: there is no im2col. Where windows reach into the
 //! padding, the input of a block of output pixels is first copied, once, to a band with the zeros written out.
 
+use super::conv_rows_f32::{ConvRows, gathers, may_gather, rows_scratch_len};
 use super::epilogue::Epilogue;
-use super::matmul_f32::blocks;
+use super::matmul_f32::{blocks, shares};
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
-use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, Window, tile_rows};
+use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, Stages, Window, tile_rows};
 use super::window::volume;
 
 /// The sizes of a convolution; spatial dimensions are `[depth, height, width]`, those a model lacks are 1.
@@ -56,10 +57,18 @@ pub struct Conv<'a, E> {
     pub epilogue: E,
 }
 
-/// Floats of scratch a [`Conv`] needs on any instruction set: none without padding.
+/// Floats of scratch a [`Conv`] needs on any instruction set: none without padding, unless its lines are narrow.
 pub const fn conv_scratch_len(shape: ConvShape) -> usize {
+    if gathers(&shape) {
+        return rows_scratch_len(&shape);
+    }
     let walk = Walk::of_conv(&shape);
     if walk.stays_inside() { 0 } else { walk.band_len(walk.block(shape.c_in, shape.c_out), shape.c_in) }
+}
+
+/// Whether a [`Conv`] with these weights never needs scratch, whatever the sizes it is used for, if it has no padding.
+pub const fn conv_needs_no_scratch(shape: ConvShape) -> bool {
+    !may_gather(&shape)
 }
 
 impl<E: Epilogue> Task for Conv<'_, E> {
@@ -93,6 +102,13 @@ impl<E: Epilogue> Split for Conv<'_, E> {
         let w_len = walk.taps() * shape.c_in * columns;
         let (groups, part) = group_share(shape.groups, part);
         for group in groups {
+            let (w, bias) = (&w[group * w_len..][..w_len], bias.map(|bias| &bias[group * columns..][..columns]));
+            if gathers(&shape) {
+                let rows = ConvRows { shape: &shape, group, x, w, bias, epilogue };
+                // SAFETY: the output is written through this pointer alone, this part of it by this caller.
+                unsafe { rows.run(s, out, scratch, part) };
+                continue;
+            }
             let correlation = Correlation {
                 batch: shape.batch,
                 input: shape.input,
@@ -106,9 +122,8 @@ impl<E: Epilogue> Split for Conv<'_, E> {
                 c_out: shape.c_out,
                 epilogue,
             };
-            let bias = bias.map(|bias| &bias[group * columns..][..columns]);
             // SAFETY: the output is written through this pointer alone, this part of it by this caller.
-            unsafe { correlation.run(s, out, x, &w[group * w_len..][..w_len], bias, scratch, part) };
+            unsafe { correlation.run(s, out, x, w, bias, scratch, part) };
         }
     }
 }
@@ -375,28 +390,33 @@ impl<E: Epilogue> Correlation<E> {
         let strips = size[2].div_ceil(tile_rows::<S>(product.row_stride));
         let out = |dim: usize, i: usize| self.out_first[dim] + (first[dim] + i) * self.out_step[dim];
         let all_strips = strips * size[0] * size[1];
+        // Few strips read a panel so seldom that it need not stay.
+        let stages = if all_strips <= 3 { Stages::whole(product.window) } else { product.window.stages() };
         let mut panel = 0;
         while panel < panels {
             let width = at_once.min(panels - panel);
-            let mut count = 0;
-            for d in 0..size[0] {
-                for h in 0..size[1] {
+            for stage in 0..stages.n {
+                let (next, next_panel) = match stage + 1 < stages.n {
+                    true => (stages.at(stage + 1), panel),
+                    false => (stages.at(0), panel + width),
+                };
+                let stage = stages.at(stage);
+                let mut ahead = Ahead::of_strips(product, &next, next_panel, at_once, all_strips);
+                for (d, h) in (0..size[0]).flat_map(|d| (0..size[1]).map(move |h| (d, h))) {
                     let line = (out(0, d) * self.output[1] + out(1, h)) * self.output[2];
                     let mut start = 0;
-                    for strip in 0..strips {
-                        let stop = size[2] * (strip + 1) / strips;
+                    for (pixels, n) in shares(size[2], strips) {
                         let row = entry_row + line + out(2, start);
                         let at = d * self.walk.stride[0] * pitch[0]
                             + h * self.walk.stride[1] * pitch[1]
                             + start * product.row_stride;
-                        let ahead = Ahead::of_strip(product, panel + width, at_once, panels, count, all_strips);
-                        count += 1;
-                        // SAFETY: pixels `start..stop` of the block, at most a tile's, and whole panels.
+                        // SAFETY: `n` strips of pixels of the block from `start`, each a tile's at most, and whole panels.
                         unsafe {
                             let to = row * self.groups * self.c_out;
-                            product.strip(s, from.add(at), to, row, stop - start, panel, width, ahead);
+                            product.strips(s, from.add(at), to, row, (pixels, n), panel, width, &stage, ahead);
                         }
-                        start = stop;
+                        ahead.skip(n);
+                        start += pixels * n;
                     }
                 }
             }

@@ -9,6 +9,12 @@ pub trait Epilogue: Copy {
     /// True where `apply` returns `v` unchanged, so that kernels can skip it.
     const IDENTITY: bool = false;
 
+    /// The least and the greatest result, where all that `apply` does is to keep results between them.
+    #[inline(always)]
+    fn clamp(&self) -> Option<(f32, f32)> {
+        None
+    }
+
     /// `v` holds output elements `[row, col..col + n]`, with `n` at most `LANES`; what the other lanes return is dropped.
     ///
     /// `row` counts the rows of the `[m, n]` output, batch entries included (for a convolution: output pixels); `col` is
@@ -26,6 +32,27 @@ impl Epilogue for Identity {
     #[inline(always)]
     fn apply<S: Simd>(self, _s: S, v: S::F32, _row: usize, _col: usize, _n: usize) -> S::F32 {
         v
+    }
+}
+
+/// The epilogue that keeps results between two bounds, NaN as it is.
+#[derive(Clone, Copy)]
+pub struct Clamp {
+    /// The least result.
+    pub low: f32,
+    /// The greatest.
+    pub high: f32,
+}
+
+impl Epilogue for Clamp {
+    #[inline(always)]
+    fn clamp(&self) -> Option<(f32, f32)> {
+        Some((self.low, self.high))
+    }
+
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, v: S::F32, _row: usize, _col: usize, _n: usize) -> S::F32 {
+        s.min(s.splat(self.high), s.max(s.splat(self.low), v))
     }
 }
 

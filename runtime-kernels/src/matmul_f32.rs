@@ -8,14 +8,17 @@
 use super::epilogue::Epilogue;
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
-use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, Window, tile_rows};
+use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, Stages, Window, tile_rows};
 use super::tile_transpose::{TILE, transpose_tile};
 
-/// Floats of A that a block of rows may have: half of a 512 KiB cache.
-pub(super) const BLOCK_LEN: usize = 64 * 1024;
+/// Floats of A that a block of rows may have: most of a 512 KiB cache.
+pub const BLOCK_LEN: usize = 96 * 1024;
 
 /// Floats of B, over all panels, that stay near while the strips of A go by.
 const NEAR_LEN: usize = 64 * 1024;
+
+/// Floats of A that stay in the first-level cache while the panels of a small B go by.
+const STAY_LEN: usize = 3 * 1024;
 
 /// `out[m, n] = epilogue(a[m, k] * b[k, n] + bias[n])`, with `b` packed by `pack::panels`.
 pub struct MatMul<'a, E> {
@@ -167,31 +170,57 @@ pub(super) unsafe fn blocks<S: Simd, E: Epilogue>(
     let at_once = Product::<E>::panels_at_once::<S>();
     let most = tile_rows::<S>(product.row_stride);
     let near = panels * product.panel_stride <= NEAR_LEN;
-    let block = if near { most } else { block_rows(m, k).max(most) };
+    // Few strips read a panel so seldom that it need not stay.
+    let few = near || m <= 3 * most;
+    let stages = if few { Stages::whole(product.window) } else { product.window.stages() };
+    let block = if near {
+        (STAY_LEN / k.max(1)).next_multiple_of(most).max(most)
+    } else {
+        block_rows(m, k.div_ceil(stages.n)).max(most)
+    };
     let blocks = m.div_ceil(block);
     let mut top = 0;
     for i in 0..blocks {
         let end = m * (i + 1) / blocks;
         let strips = (end - top).div_ceil(most);
-        let mut panel = 0;
-        while panel < panels {
-            let width = at_once.min(panels - panel);
-            let mut start = top;
-            for j in 0..strips {
-                let stop = top + (end - top) * (j + 1) / strips;
-                let ahead = Ahead::of_strip(product, panel + width, at_once, panels, j, strips);
-                // SAFETY: rows `start..stop` of `a`, at most a tile's, and whole panels; the caller vouches for both.
-                unsafe {
-                    let a = a.add(start * product.row_stride);
-                    let to = row + start;
-                    product.strip(s, a, to * product.out_stride, to, stop - start, panel, width, ahead);
+        for stage in 0..stages.n {
+            let (following, after) = match stage + 1 < stages.n {
+                true => (stages.at(stage + 1), 0),
+                false => (stages.at(0), panels),
+            };
+            let stage = stages.at(stage);
+            let mut panel = 0;
+            while panel < panels {
+                let width = at_once.min(panels - panel);
+                let (next, next_panel) = match panel + width < panels {
+                    true => (&stage, panel + width),
+                    false => (&following, after),
+                };
+                let mut ahead = Ahead::of_strips(product, next, next_panel, at_once, strips);
+                let mut start = top;
+                for (rows, n) in shares(end - top, strips) {
+                    // SAFETY: `n` strips of `rows` rows of `a` from `start`, each a tile's at most, and whole panels; the
+                    // caller vouches for both.
+                    unsafe {
+                        let a = a.add(start * product.row_stride);
+                        let to = row + start;
+                        product.strips(s, a, to * product.out_stride, to, (rows, n), panel, width, &stage, ahead);
+                    }
+                    ahead.skip(n);
+                    start += rows * n;
                 }
-                start = stop;
+                panel += width;
             }
-            panel += width;
         }
         top = end;
     }
+}
+
+/// `n` things in `of` shares that differ by one at most, the larger first: sizes, and how many have them.
+#[inline(always)]
+pub(super) fn shares(n: usize, of: usize) -> [(usize, usize); 2] {
+    let (size, larger) = (n / of, n % of);
+    [(size + 1, larger), (size, of - larger)]
 }
 
 /// One row by all panels: eight independent sums hide the latency of the additions, and the weights stream.

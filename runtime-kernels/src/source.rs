@@ -9,6 +9,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("conv_any", include_str!("conv_any.rs")),
     ("conv_depthwise_f32", include_str!("conv_depthwise_f32.rs")),
     ("conv_f32", include_str!("conv_f32.rs")),
+    ("conv_rows_f32", include_str!("conv_rows_f32.rs")),
     ("conv_transpose_f32", include_str!("conv_transpose_f32.rs")),
     ("conv_winograd_f32", include_str!("conv_winograd_f32.rs")),
     ("copy", include_str!("copy.rs")),

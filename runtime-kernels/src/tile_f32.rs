@@ -6,7 +6,7 @@
 
 use core::mem::MaybeUninit;
 
-use super::epilogue::Epilogue;
+use super::epilogue::{Epilogue, Identity};
 use super::simd::{Simd, Task};
 
 /// Columns of a weight panel, on every instruction set.
@@ -26,8 +26,103 @@ pub(super) struct Window {
 impl Window {
     /// `k` contiguous floats.
     #[inline(always)]
-    pub fn contiguous(k: usize) -> Self {
+    pub const fn contiguous(k: usize) -> Self {
         Self { taps: [1; 3], strides: [0; 3], run: k }
+    }
+
+    /// Elements.
+    #[inline(always)]
+    const fn len(&self) -> usize {
+        self.taps[0] * self.taps[1] * self.taps[2] * self.run
+    }
+
+    /// The stages in which tiles take the window: a stage is as long as its share of two panels may be to stay in the
+    /// first-level cache while strips go by.
+    #[inline(always)]
+    pub fn stages(&self) -> Stages {
+        let line = self.taps[2] * self.run;
+        let (mut lines, mut pieces) = (self.taps[1], 1);
+        if self.len() > STAGE + STAGE / 2 {
+            lines = (STAGE / line.max(1)).clamp(1, self.taps[1].max(1));
+            if self.taps[2] == 1 {
+                pieces = (self.run + STAGE / 2) / STAGE;
+            }
+        }
+        let (lines, pieces) = (lines.max(1), pieces.max(1));
+        let n = self.taps[0] * self.taps[1].div_ceil(lines) * pieces;
+        Stages { window: *self, lines, pieces, n: n.max(1) }
+    }
+}
+
+/// Elements of k a stage has, about.
+const STAGE: usize = 768;
+
+/// A window in stages, each a window itself.
+#[derive(Clone, Copy)]
+pub(super) struct Stages {
+    window: Window,
+    /// Lines of taps a stage has.
+    lines: usize,
+    /// Stages of a line that is longer than one.
+    pieces: usize,
+    /// How many there are.
+    pub n: usize,
+}
+
+/// Part of a window.
+#[derive(Clone, Copy)]
+pub(super) struct Stage {
+    window: Window,
+    /// Where it starts in a row of A.
+    a_from: usize,
+    /// Its first element of k, and how many it has.
+    k_from: usize,
+    k_len: usize,
+    /// Whether sums start with it, or end.
+    first: bool,
+    last: bool,
+}
+
+impl Stage {
+    /// Elements `from..from + len` of `k`, where A holds a copy of just these.
+    #[inline(always)]
+    pub fn of_copy(from: usize, len: usize, k: usize) -> Self {
+        let window = Window::contiguous(len);
+        Self { window, a_from: 0, k_from: from, k_len: len, first: from == 0, last: from + len == k }
+    }
+}
+
+impl Stages {
+    /// All at once.
+    #[inline(always)]
+    pub fn whole(window: Window) -> Self {
+        Self { window, lines: window.taps[1].max(1), pieces: 1, n: 1 }
+    }
+
+    /// Stage `i` of `n`.
+    #[inline(always)]
+    pub fn at(&self, i: usize) -> Stage {
+        let Window { taps, strides, run } = self.window;
+        let (first, last) = (i == 0, i + 1 == self.n);
+        if self.n == 1 {
+            return Stage { window: self.window, a_from: 0, k_from: 0, k_len: self.window.len(), first, last };
+        }
+        let groups = taps[1].div_ceil(self.lines);
+        let (group, piece) = (i / self.pieces, i % self.pieces);
+        let (t0, t1) = (group / groups, group % groups * self.lines);
+        let lines = self.lines.min(taps[1] - t1);
+        // Whole turns of the tile's loop.
+        let cut = |piece: usize| if piece == self.pieces { run } else { run * piece / self.pieces / 4 * 4 };
+        let (from, to) = (cut(piece), cut(piece + 1));
+        let window = Window { taps: [1, lines, taps[2]], strides, run: to - from };
+        Stage {
+            window,
+            a_from: t0 * strides[0] + t1 * strides[1] + from,
+            k_from: (t0 * taps[1] + t1) * taps[2] * run + from,
+            k_len: window.len(),
+            first,
+            last,
+        }
     }
 }
 
@@ -43,43 +138,48 @@ pub(super) fn tile_rows<S: Simd>(row_stride: usize) -> usize {
 /// Floats of B, over all panels, from which on they are asked for ahead: fewer are likely near from the last run.
 const FAR_LEN: usize = 72 * 1024;
 
-/// What a tile asks to be brought near while it computes: the panels that come next, a share of them for each strip.
+/// What tiles ask to be brought near while they compute: what their successors read of the panels, a share for each strip.
 #[derive(Clone, Copy)]
 pub(super) struct Ahead {
     /// The next line to ask for.
     at: *const f32,
-    /// Lines to ask for every four elements of k.
+    /// From there to the line of the second panel.
+    second: usize,
+    /// Lines of each panel to ask for every four elements of k.
     lines: usize,
+    /// Lines that a strip asks for.
+    share: usize,
+    /// Strips that still ask.
+    strips: usize,
 }
 
 impl Ahead {
     /// Nothing.
-    pub const NONE: Self = Self { at: core::ptr::null(), lines: 0 };
+    pub const NONE: Self = Self { at: core::ptr::null(), second: 0, lines: 0, share: 0, strips: 0 };
 
-    /// What strip `strip` of `strips` asks for of the panels `next..`, as many as `width`, of which `panels` exist.
-    ///
-    /// All strips together ask for each line once.
+    /// What `strips` strips ask for of the stage `next` of the panels `panel..panel + width`: together, each line once.
     #[inline(always)]
-    pub fn of_strip<E>(
-        product: &Product<'_, E>,
-        next: usize,
-        width: usize,
-        panels: usize,
-        strip: usize,
-        strips: usize,
-    ) -> Self {
-        let panels = panels + product.after;
-        if panels * product.panel_stride < FAR_LEN {
+    pub fn of_strips<E>(product: &Product<'_, E>, next: &Stage, panel: usize, width: usize, strips: usize) -> Self {
+        let panels = product.n.div_ceil(PANEL) + product.after;
+        if panels * product.panel_stride < FAR_LEN || panel >= panels {
             return Self::NONE;
         }
-        let width = if next < panels { width.min(panels - next) } else { 0 };
-        let turns = product.panel_stride / PANEL / 4;
-        let lines = (4 * width).div_ceil(strips);
-        if lines * strip >= 4 * width {
-            return Self::NONE;
-        }
-        let from = next * product.panel_stride + strip * turns * lines * PANEL;
-        Self { at: product.b.wrapping_add(from), lines }
+        let from = panel * product.panel_stride + next.k_from * PANEL;
+        let second = if width > 1 && panel + 1 < panels { product.panel_stride } else { 0 };
+        let (lines, strips) = match strips {
+            0 | 1 => (4, 1),
+            2 | 3 => (2, 2),
+            _ => (1, 4),
+        };
+        Self { at: product.b.wrapping_add(from), second, lines, share: next.k_len / 4 * lines, strips }
+    }
+
+    /// Leaves out what `strips` strips ask for.
+    #[inline(always)]
+    pub fn skip(&mut self, strips: usize) {
+        let asked = strips.min(self.strips);
+        self.at = self.at.wrapping_add(asked * self.share * PANEL);
+        self.strips -= asked;
     }
 }
 
@@ -121,60 +221,96 @@ impl<E: Epilogue> Product<'_, E> {
         if S::TILE_PANELS < 2 { 1 } else { 2 }
     }
 
-    /// Computes `rows` rows by the panels `panel..panel + panels` of the output.
+    /// Computes a stage of `n` strips of `rows` rows each, one after another, by the panels `panel..panel + panels` of the
+    /// output; between the first stage and the last, the output holds sums.
     ///
-    /// `out` is the offset of the strip's first row from [`Product::out`], and `row` its number after [`Product::row`].
+    /// `a` is the first row, `out` its offset from [`Product::out`], and `row` its number after [`Product::row`].
     ///
     /// # Safety
     /// Over the rows and the window, `a` must be readable; the panels must lie within `b` and their valid columns, in
     /// each row, within the output, which nothing else refers to; `rows <= S::TILE_ROWS`, `panels <= panels_at_once`.
     #[inline(always)]
-    pub unsafe fn strip<S: Simd>(
+    pub unsafe fn strips<S: Simd>(
         &self,
         s: S,
         a: *const f32,
         out: usize,
         row: usize,
-        rows: usize,
+        (rows, n): (usize, usize),
         panel: usize,
         panels: usize,
-        ahead: Ahead,
+        stage: &Stage,
+        mut ahead: Ahead,
     ) {
+        if n == 0 {
+            return;
+        }
         let first = panel * PANEL;
         let cols = (self.n - first).min(panels * PANEL);
-        let whole = cols == panels * PANEL;
-        let mut spill = MaybeUninit::<Spill>::uninit();
         // SAFETY: the caller promises that the panels lie within `b`, and their columns within the output.
-        let (b, out) = unsafe { (self.b.add(panel * self.panel_stride), self.out.add(out + first)) };
-        let (dst, dst_stride) = if whole { (out, self.out_stride) } else { (spill.as_mut_ptr().cast(), 2 * PANEL) };
-        s.enter(AnyTile {
-            rows,
-            panels,
-            operands: Operands {
-                a,
-                row_stride: self.row_stride,
-                window: self.window,
-                b,
-                panel_stride: self.panel_stride,
-                bias: self.bias.map_or(core::ptr::null(), |bias| bias[first..first + panels * PANEL].as_ptr()),
-                dst,
-                dst_stride,
-                ahead,
-            },
-        });
-        if !whole || !E::IDENTITY {
-            s.enter(Finish {
-                tile: dst,
-                tile_stride: dst_stride,
-                out,
-                out_stride: self.out_stride,
-                row: self.row + row,
-                row_step: self.row_step,
-                col: self.col + first,
-                rows,
-                cols,
-                epilogue: self.epilogue,
-            });
+        let (a, b, out) = unsafe {
+            let b = self.b.add(panel * self.panel_stride + stage.k_from * PANEL);
+            (a.add(stage.a_from), b, self.out.add(out + first))
+        };
+        let bias = match self.bias {
+            Some(bias) if stage.first => bias[first..first + panels * PANEL].as_ptr(),
+            _ => core::ptr::null(),
+        };
+        let clamp = self.epilogue.clamp().filter(|_| stage.last);
+        let operands = Operands {
+            strips: n,
+            a,
+            row_stride: self.row_stride,
+            window: stage.window,
+            b,
+            panel_stride: self.panel_stride,
+            bias,
+            adds: !stage.first,
+            clamp,
+            dst: out,
+            dst_stride: self.out_stride,
+            ahead,
+        };
+        let finish = Finish {
+            tile: out,
+            tile_stride: self.out_stride,
+            out,
+            out_stride: self.out_stride,
+            row: self.row + row,
+            row_step: self.row_step,
+            col: self.col + first,
+            rows: rows * n,
+            cols,
+            epilogue: self.epilogue,
+        };
+        let finishes = stage.last && !E::IDENTITY && clamp.is_none();
+        if cols == panels * PANEL {
+            s.enter(AnyTile { rows, panels, operands: &operands });
+            if finishes {
+                s.enter(finish);
+            }
+            return;
+        }
+        // Columns that do not fill the panels are computed on the side.
+        let mut spill = MaybeUninit::<Spill>::uninit();
+        let tile: *mut f32 = spill.as_mut_ptr().cast();
+        for strip in 0..n {
+            let (above, row) = (strip * rows, self.row + row + strip * rows * self.row_step);
+            // SAFETY: the strip's rows are among the caller's.
+            let (a, out) = unsafe { (a.add(above * self.row_stride), out.add(above * self.out_stride)) };
+            let copy = Finish { tile: out, out: tile, out_stride: 2 * PANEL, row, rows, ..finish.as_it_is() };
+            if !stage.first {
+                s.enter(copy);
+            }
+            let operands = Operands { strips: 1, a, dst: tile, dst_stride: 2 * PANEL, ahead, ..operands };
+            s.enter(AnyTile { rows, panels, operands: &operands });
+            let back = Finish { tile, tile_stride: 2 * PANEL, out, row, rows, ..finish };
+            if finishes {
+                s.enter(back);
+            } else {
+                s.enter(back.as_it_is());
+            }
+            ahead.skip(1);
         }
     }
 }
@@ -183,28 +319,33 @@ impl<E: Epilogue> Product<'_, E> {
 #[repr(align(64))]
 struct Spill(#[expect(dead_code, reason = "written and read through a pointer")] [f32; MOST_ROWS * 2 * PANEL]);
 
-/// The pointers of one tile; made only by [`Product::strip`], whose caller vouches for them.
+/// What a tile computes, for strips one after another; made only by [`Product::strips`], whose caller vouches for them.
 #[derive(Clone, Copy)]
 struct Operands {
+    strips: usize,
     a: *const f32,
     row_stride: usize,
     window: Window,
     b: *const f32,
     panel_stride: usize,
     bias: *const f32,
+    /// Whether sums start with what `dst` holds.
+    adds: bool,
+    /// Bounds of the results.
+    clamp: Option<(f32, f32)>,
     dst: *mut f32,
     dst_stride: usize,
     ahead: Ahead,
 }
 
 /// A tile whose numbers of rows and panels are known only when it runs.
-struct AnyTile {
+struct AnyTile<'a> {
     rows: usize,
     panels: usize,
-    operands: Operands,
+    operands: &'a Operands,
 }
 
-impl Task for AnyTile {
+impl Task for AnyTile<'_> {
     type Out = ();
 
     #[inline(always)]
@@ -227,7 +368,7 @@ impl Task for AnyTile {
 }
 
 /// `ROWS` rows by `PANELS` panels of 16 columns.
-struct Tile<const ROWS: usize, const PANELS: usize>(Operands);
+struct Tile<'a, const ROWS: usize, const PANELS: usize>(&'a Operands);
 
 /// The accumulators of a tile: rows, and the vectors of all panels side by side, of which two times four are the most.
 type Accumulators<V, const ROWS: usize> = [[V; 8]; ROWS];
@@ -259,7 +400,7 @@ macro_rules! columns {
     };
 }
 
-impl<const ROWS: usize, const PANELS: usize> Tile<ROWS, PANELS> {
+impl<const ROWS: usize, const PANELS: usize> Tile<'_, ROWS, PANELS> {
     /// Adds the products of one element of k to the accumulators.
     ///
     /// # Safety
@@ -278,44 +419,40 @@ impl<const ROWS: usize, const PANELS: usize> Tile<ROWS, PANELS> {
             columns!(c, acc[r][c] = s.fma(x, b_row[c], acc[r][c]));
         });
     }
-}
 
-impl<const ROWS: usize, const PANELS: usize> Task for Tile<ROWS, PANELS> {
-    type Out = ();
-
+    /// Adds all products to the accumulators.
+    ///
+    /// # Safety
+    /// `a` must be readable at each row over the window.
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let Operands { a, window, mut b, bias, dst, dst_stride, mut ahead, .. } = self.0;
-        let mut acc = [[s.splat(0.0); 8]; ROWS];
-        if !bias.is_null() {
-            columns!(c, {
-                // SAFETY: `Product::strip` took the bias of these panels from a slice.
-                let x = unsafe { s.load_ptr(bias.add(c * S::LANES)) };
-                rows!(r, acc[r][c] = x);
-            });
-        }
+    unsafe fn sum<S: Simd>(&self, s: S, acc: &mut Accumulators<S::F32, ROWS>, a: *const f32, ahead: &mut Ahead) {
+        let Operands { window, mut b, .. } = *self.0;
+        let lines = if ahead.strips > 0 { ahead.lines } else { 0 };
+        ahead.strips = ahead.strips.saturating_sub(1);
+        let (mut near, second) = (ahead.at, ahead.second);
         for t0 in 0..window.taps[0] {
             for t1 in 0..window.taps[1] {
                 for t2 in 0..window.taps[2] {
                     let at = t0 * window.strides[0] + t1 * window.strides[1] + t2 * window.strides[2];
                     // SAFETY: every element visited belongs to the window of A or to a packed panel, for which the
-                    // caller of `Product::strip` vouches; `b` ends one past the panel at most.
+                    // caller of `Product::strips` vouches; `b` ends one past the panel at most.
                     unsafe {
                         let mut a = a.add(at);
                         for _ in 0..window.run / 4 {
-                            for _ in 0..ahead.lines {
-                                s.prefetch(ahead.at);
-                                ahead.at = ahead.at.wrapping_add(PANEL);
+                            for _ in 0..lines {
+                                s.prefetch(near);
+                                s.prefetch(near.wrapping_add(second));
+                                near = near.wrapping_add(PANEL);
                             }
-                            self.step(s, &mut acc, a, b);
-                            self.step(s, &mut acc, a.add(1), b.add(PANEL));
-                            self.step(s, &mut acc, a.add(2), b.add(2 * PANEL));
-                            self.step(s, &mut acc, a.add(3), b.add(3 * PANEL));
+                            self.step(s, acc, a, b);
+                            self.step(s, acc, a.add(1), b.add(PANEL));
+                            self.step(s, acc, a.add(2), b.add(2 * PANEL));
+                            self.step(s, acc, a.add(3), b.add(3 * PANEL));
                             a = a.add(4);
                             b = b.add(4 * PANEL);
                         }
                         for _ in 0..window.run % 4 {
-                            self.step(s, &mut acc, a, b);
+                            self.step(s, acc, a, b);
                             a = a.add(1);
                             b = b.add(PANEL);
                         }
@@ -323,12 +460,50 @@ impl<const ROWS: usize, const PANELS: usize> Task for Tile<ROWS, PANELS> {
                 }
             }
         }
-        rows!(r, {
-            columns!(c, {
-                // SAFETY: the tile's rows and columns are writable at `dst`, see `Product::strip`.
-                unsafe { s.store_ptr(acc[r][c], dst.add(r * dst_stride + c * S::LANES)) };
+        ahead.at = near;
+    }
+}
+
+impl<const ROWS: usize, const PANELS: usize> Task for Tile<'_, ROWS, PANELS> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Operands { strips, row_stride, bias, adds, clamp, dst_stride, mut ahead, .. } = *self.0;
+        for strip in 0..strips {
+            // SAFETY: the strips' rows lie one after another, and the caller of `Product::strips` vouches for all.
+            let (a, dst) =
+                unsafe { (self.0.a.add(strip * ROWS * row_stride), self.0.dst.add(strip * ROWS * dst_stride)) };
+            let mut acc = [[s.splat(0.0); 8]; ROWS];
+            if adds {
+                rows!(r, {
+                    columns!(c, {
+                        // SAFETY: the tile's rows and columns are readable at `dst`, see `Product::strips`.
+                        acc[r][c] = unsafe { s.load_ptr(dst.add(r * dst_stride + c * S::LANES)) };
+                    });
+                });
+            } else if !bias.is_null() {
+                columns!(c, {
+                    // SAFETY: `Product::strips` took the bias of these panels from a slice.
+                    let x = unsafe { s.load_ptr(bias.add(c * S::LANES)) };
+                    rows!(r, acc[r][c] = x);
+                });
+            }
+            // SAFETY: as above; the window belongs to each row.
+            unsafe { self.sum(s, &mut acc, a, &mut ahead) };
+            if let Some((low, high)) = clamp {
+                let (low, high) = (s.splat(low), s.splat(high));
+                rows!(r, {
+                    columns!(c, acc[r][c] = s.min(high, s.max(low, acc[r][c])));
+                });
+            }
+            rows!(r, {
+                columns!(c, {
+                    // SAFETY: the tile's rows and columns are writable at `dst`, see `Product::strips`.
+                    unsafe { s.store_ptr(acc[r][c], dst.add(r * dst_stride + c * S::LANES)) };
+                });
             });
-        });
+        }
     }
 }
 
@@ -355,6 +530,7 @@ pub(super) fn finish<S: Simd, E: Epilogue>(s: S, out: &mut [f32], row: usize, co
 }
 
 /// Applies the epilogue to a tile and stores its valid columns; `tile` and `out` may be the same place.
+#[derive(Clone, Copy)]
 struct Finish<E> {
     tile: *const f32,
     tile_stride: usize,
@@ -368,6 +544,15 @@ struct Finish<E> {
     epilogue: E,
 }
 
+impl<E: Epilogue> Finish<E> {
+    /// The same, but leaving values as they are.
+    #[inline(always)]
+    fn as_it_is(self) -> Finish<Identity> {
+        let Self { tile, tile_stride, out, out_stride, row, row_step, col, rows, cols, .. } = self;
+        Finish { tile, tile_stride, out, out_stride, row, row_step, col, rows, cols, epilogue: Identity }
+    }
+}
+
 impl<E: Epilogue> Task for Finish<E> {
     type Out = ();
 
@@ -379,7 +564,7 @@ impl<E: Epilogue> Task for Finish<E> {
             while c < self.cols {
                 let n = (self.cols - c).min(S::LANES);
                 // SAFETY: `n` columns from `c` are within the rows of the tile and of the output: of a tile by what
-                // `Product::strip` asks of its caller, in place by the length of the slice.
+                // `Product::strips` asks of its caller, in place by the length of the slice.
                 unsafe {
                     let tile = self.tile.add(r * self.tile_stride + c);
                     let out = self.out.add(r * self.out_stride + c);

@@ -34,7 +34,7 @@ fn naive(m: usize, k: usize, n: usize, a: impl Fn(usize, usize) -> f32, b: impl 
     out
 }
 
-const SIZES: [(usize, usize, usize); 27] = [
+const SIZES: [(usize, usize, usize); 29] = [
     (1, 1, 1),
     (1, 7, 10),
     (1, 64, 128),
@@ -59,6 +59,9 @@ const SIZES: [(usize, usize, usize); 27] = [
     (64, 1024, 33),
     (130, 513, 48),
     (300, 256, 272),
+    // Taken in stages of k.
+    (50, 1700, 70),
+    (31, 2304, 45),
     (0, 4, 4),
     (3, 0, 20),
     (1, 0, 20),

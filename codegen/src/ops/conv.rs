@@ -125,12 +125,12 @@ impl Rules for Conv {
         } else {
             let w = packed(cx, 1, &[pack::conv_layout(shape)], pack::conv_len(shape));
             let bias = if self.bias { Some(padded_bias(cx, 2, sizes.groups, sizes.c_out)) } else { None };
-            // Without padding every window is read where it lies.
+            // Without padding most windows are read where they lie.
             let padded = self.pads.iter().any(|&(before, after)| before > 0 || after > 0);
             let scratch = match sizes.is_fixed() {
                 true => Dim::from(conv_f32::conv_scratch_len(shape)),
-                false if padded => sizes.most_scratch(shape.stride),
-                false => Dim::from(0),
+                false if !padded && conv_f32::conv_needs_no_scratch(shape) => Dim::from(0),
+                false => sizes.most_scratch(shape.stride),
             };
             sizes.call(cx, ("conv_f32", "Conv"), w, bias, scratch, self.epilogue.as_ref());
         }
@@ -366,9 +366,15 @@ mod tests {
 
     #[test]
     fn the_bound_on_scratch_holds_for_any_size() {
-        for (size, kernel, stride, c_in) in
-            [(1usize, 3, 1, 3), (17, 3, 2, 64), (224, 7, 2, 3), (500, 5, 3, 300), (56, 3, 1, 2000)]
-        {
+        for (size, kernel, stride, c_in) in [
+            (1usize, 3, 1, 3),
+            (17, 3, 2, 64),
+            (224, 7, 2, 3),
+            (500, 5, 3, 300),
+            (56, 3, 1, 2000),
+            (14, 3, 2, 512),
+            (7, 1, 1, 9000),
+        ] {
             let (dims, pad) = ([Dim::from(size), Dim::from(size)], [kernel / 2; 2]);
             let out = [Dim::from((size - 1) / stride + 1), Dim::from((size - 1) / stride + 1)];
             let sizes = Sizes {

@@ -284,6 +284,36 @@ impl Map {
         result
     }
 
+    /// The least and the greatest result, where all that the program does is to keep its one operand between them.
+    pub fn clamp(&self) -> Option<(f64, f64)> {
+        if self.n_inputs != 1 || !self.is_f32() {
+            return None;
+        }
+        let number = |at: usize| match self.insts[at].0 {
+            Inst::Const(bits) => Some(f64::from_bits(bits)).filter(|value| !value.is_nan()),
+            _ => None,
+        };
+        let (mut low, mut high, mut kept) = (f64::NEG_INFINITY, f64::INFINITY, None);
+        for (at, &(inst, _)) in self.insts.iter().enumerate() {
+            match inst {
+                Inst::Const(_) => continue,
+                Inst::Input(0) if kept.is_none() => {}
+                Inst::Binary(op @ (Binary::Max | Binary::Min), a, b) => {
+                    let bound = match (number(a), number(b)) {
+                        (None, Some(bound)) if kept == Some(a) => bound,
+                        (Some(bound), None) if kept == Some(b) => bound,
+                        _ => return None,
+                    };
+                    let bounded = |x: f64| if op == Binary::Max { x.max(bound) } else { x.min(bound) };
+                    (low, high) = (bounded(low), bounded(high));
+                }
+                _ => return None,
+            }
+            kept = Some(at);
+        }
+        (kept == self.insts.len().checked_sub(1)).then_some((low, high))
+    }
+
     /// Whether the program computes with `f32` alone (and truth values on the way), as the SIMD form of the kernel does.
     pub fn is_f32(&self) -> bool {
         self.dtype() == DType::F32
@@ -776,6 +806,24 @@ mod tests {
         // Operand 0 is the other addend, operand 1 what relu reads.
         let lanes = [float(5.0), float(-3.0)];
         assert_eq!(composed.eval_lanes(&lanes).f, 5.0);
+    }
+
+    #[test]
+    fn only_bounds_make_a_clamp() {
+        assert_eq!(relu().clamp(), Some((0.0, f64::INFINITY)));
+        let mut map = Map::of(&[DType::F32]);
+        let (zero, six) = (map.number(0.0, DType::F32), map.number(6.0, DType::F32));
+        let below = map.binary(Binary::Min, six, 0);
+        let result = map.binary(Binary::Max, below, zero);
+        assert_eq!(map.clone().finish(result).clamp(), Some((0.0, 6.0)));
+        let scaled = map.binary(Binary::Mul, result, six);
+        assert_eq!(map.finish(scaled).clamp(), None);
+        // The result is bounded, but the operand is not what is bounded last.
+        let mut map = Map::of(&[DType::F32]);
+        let zero = map.number(0.0, DType::F32);
+        let twice = map.binary(Binary::Max, 0, zero);
+        let result = map.binary(Binary::Max, 0, twice);
+        assert_eq!(map.finish(result).clamp(), None);
     }
 
     #[test]

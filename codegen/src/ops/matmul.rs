@@ -277,8 +277,12 @@ fn batch_scratch(m: &Dim, k: &Dim, n: &Dim) -> Dim {
     let most = |dim: &Dim| dim.as_usize().unwrap_or(usize::MAX);
     match k.as_usize() {
         Some(k) => Dim::from(matmul_batch_f32::batch_scratch_len(most(m), k, most(n))),
-        // A block of a has 65536 elements, or 14 rows of up to k + 16; of b 65536 too, or two panels of 16 columns.
-        None => Dim::from(2 * 65536 + 4096 + 14 * 16) + Dim::from(14 + 2 * 16) * k.clone(),
+        // A block of a has a block's elements, or 14 rows, 16 elements apart where k is a multiple of 256; of b as many, or two
+        // panels of 16 columns.
+        None => {
+            let block = matmul_f32::BLOCK_LEN;
+            Dim::from(2 * block + block / 256 * 16 + 14 * 16) + Dim::from(14 + 2 * 16) * k.clone()
+        }
     }
 }
 

@@ -1,0 +1,196 @@
+//! Convolutions onto lines too narrow for a tile: the windows of many output pixels are copied to the rows of a matrix, a
+//! stage of k at a time, so that strips need not end where lines do.
+//!
+//! The copy costs what it does once for all output channels, so it needs many of them to pay.
+
+use super::conv_f32::ConvShape;
+use super::epilogue::Epilogue;
+use super::matmul_f32::{copy_stride, shares};
+use super::simd::Simd;
+use super::split::Part;
+use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, Stage, Window, tile_rows};
+use super::window::volume;
+
+/// Floats that the rows may have together.
+const BLOCK_LEN: usize = 48 * 1024;
+
+/// Elements of k that are copied at once.
+const STAGE: usize = 768;
+
+/// Weights from which on a strip waits for them rather than for its multiplications.
+const LEAST_WEIGHTS: usize = 64 * 1024;
+
+/// Output channels that are worth a copy.
+const LEAST_COLUMNS: usize = 64;
+
+/// Whether a convolution is done this way.
+pub(super) const fn gathers(shape: &ConvShape) -> bool {
+    let [depth, height, width] = shape.output;
+    let strips = if width == 0 { 1 } else { width.div_ceil(MOST_ROWS) };
+    width / strips < 10 && shape.batch * depth * height * width >= 2 * MOST_ROWS && may_gather(shape)
+}
+
+/// Whether the weights are such that some sizes would be done this way.
+pub(super) const fn may_gather(shape: &ConvShape) -> bool {
+    shape.c_out >= LEAST_COLUMNS && k_len(shape) * shape.c_out >= LEAST_WEIGHTS
+}
+
+/// Floats of scratch that takes: never more than 64 Ki.
+pub(super) const fn rows_scratch_len(shape: &ConvShape) -> usize {
+    block_rows(shape) * copy_stride(stage_len(shape))
+}
+
+const fn k_len(shape: &ConvShape) -> usize {
+    shape.kernel[0] * shape.kernel[1] * shape.kernel[2] * shape.c_in
+}
+
+/// Elements of k of the longest stage, a whole number of a tile's turns.
+const fn stage_len(shape: &ConvShape) -> usize {
+    let k = k_len(shape);
+    k.div_ceil(k.div_ceil(STAGE)).next_multiple_of(4)
+}
+
+/// Rows of a block.
+const fn block_rows(shape: &ConvShape) -> usize {
+    let fit = BLOCK_LEN / copy_stride(stage_len(shape)) / MOST_ROWS * MOST_ROWS;
+    let pixels = shape.batch * shape.output[0] * shape.output[1] * shape.output[2];
+    if fit < pixels { fit } else { pixels }
+}
+
+/// The sizes, and the operands of one group of channels.
+pub(super) struct ConvRows<'a, E> {
+    pub shape: &'a ConvShape,
+    pub group: usize,
+    /// `[batch][input][groups * c_in]`
+    pub x: &'a [f32],
+    /// `[panel][k][16]` of the group
+    pub w: &'a [f32],
+    /// Of the group, in whole panels.
+    pub bias: Option<&'a [f32]>,
+    pub epilogue: E,
+}
+
+impl<E: Epilogue> ConvRows<'_, E> {
+    /// Computes part of the group's results, in `rows_scratch_len` floats of scratch.
+    ///
+    /// # Safety
+    /// `out`, `[batch][output][groups * c_out]`, must be valid, and the elements of this group and part used by nothing else.
+    #[inline(always)]
+    pub unsafe fn run<S: Simd>(&self, s: S, out: *mut [f32], scratch: &mut [f32], part: Part) {
+        let &Self { shape, group, .. } = self;
+        let &ConvShape { batch, input, output, groups, c_in, c_out, .. } = shape;
+        let (k, panels, pixels) = (k_len(shape), c_out.div_ceil(PANEL), batch * volume(output));
+        assert!(out.len() >= pixels * groups * c_out, "the output of a convolution is too short");
+        let x = &self.x[..batch * volume(input) * groups * c_in];
+        let (w, bias) = (&self.w[..panels * k * PANEL], self.bias.map(|bias| &bias[..panels * PANEL]));
+        let (strips, pairs) = part.grid(pixels.div_ceil(MOST_ROWS), panels.div_ceil(2), MOST_ROWS, 2 * PANEL);
+        let rows = strips.start * MOST_ROWS..(strips.end * MOST_ROWS).min(pixels);
+        let columns = pairs.start * 2 * PANEL..(pairs.end * 2 * PANEL).min(c_out);
+        if rows.is_empty() || columns.is_empty() {
+            return;
+        }
+        let (stage, at_most) = (stage_len(shape), block_rows(shape));
+        let stride = copy_stride(stage);
+        let copy = &mut scratch[..at_most * stride];
+        let (w, bias) = (&w[columns.start * k..], bias.map(|bias| &bias[columns.start..]));
+        let product = Product {
+            // SAFETY: within the first pixel of the output, whose length was checked.
+            out: unsafe { out.cast::<f32>().add(group * c_out + columns.start) },
+            out_stride: groups * c_out,
+            row: 0,
+            row_step: 1,
+            col: group * c_out + columns.start,
+            n: columns.len(),
+            row_stride: stride,
+            window: Window::contiguous(k),
+            b: w.as_ptr(),
+            panel_stride: k * PANEL,
+            after: 0,
+            bias,
+            epilogue: self.epilogue,
+        };
+        let mut first = rows.start;
+        while first < rows.end {
+            let n = at_most.min(rows.end - first);
+            for from in (0..k).step_by(stage) {
+                let len = stage.min(k - from);
+                for (row, pixel) in copy.chunks_exact_mut(stride).zip(first..first + n) {
+                    self.gather(&mut row[..len], x, pixel, from);
+                }
+                // SAFETY: `copy` has `n` rows of `len` elements, and the output these pixels, which are this part's.
+                unsafe { self.stage(s, &product, copy.as_ptr(), first, n, (from, len), stage) };
+            }
+            first += n;
+        }
+    }
+
+    /// Adds the products of elements `from..from + len` of k for `n` pixels from `first`, whose rows are at `a`.
+    ///
+    /// # Safety
+    /// As [`Product::strips`] asks.
+    #[inline(always)]
+    unsafe fn stage<S: Simd>(
+        &self,
+        s: S,
+        product: &Product<'_, E>,
+        a: *const f32,
+        first: usize,
+        n: usize,
+        (from, len): (usize, usize),
+        longest: usize,
+    ) {
+        let k = k_len(self.shape);
+        let stage = Stage::of_copy(from, len, k);
+        let last = from + len == k;
+        let next = if last { Stage::of_copy(0, longest.min(k), k) } else { Stage::of_copy(from + len, len, k) };
+        let (panels, at_once) = (product.n.div_ceil(PANEL), Product::<E>::panels_at_once::<S>());
+        let strips = n.div_ceil(tile_rows::<S>(product.row_stride));
+        let mut panel = 0;
+        while panel < panels {
+            let width = at_once.min(panels - panel);
+            let (next, next_panel) = match panel + width < panels {
+                true => (&stage, panel + width),
+                false => (&next, if last { panels } else { 0 }),
+            };
+            let mut ahead = Ahead::of_strips(product, next, next_panel, at_once, strips);
+            let mut start = 0;
+            for (rows, count) in shares(n, strips) {
+                let to = first + start;
+                // SAFETY: these rows are among the caller's.
+                unsafe {
+                    let a = a.add(start * product.row_stride);
+                    product.strips(s, a, to * product.out_stride, to, (rows, count), panel, width, &stage, ahead);
+                }
+                ahead.skip(count);
+                start += rows * count;
+            }
+            panel += width;
+        }
+    }
+
+    /// Elements `from..` of the window of an output pixel, as many as `row` is long.
+    #[inline(always)]
+    fn gather(&self, row: &mut [f32], x: &[f32], pixel: usize, from: usize) {
+        let &ConvShape { input, output, kernel, stride, dilation, pad, groups, c_in, .. } = self.shape;
+        let entry = pixel / volume(output);
+        let [depth, height, width] =
+            [pixel / output[2] / output[1] % output[0], pixel / output[2] % output[1], pixel % output[2]];
+        let mut done = 0;
+        while done < row.len() {
+            let (tap, channel) = ((from + done) / c_in, (from + done) % c_in);
+            let n = (c_in - channel).min(row.len() - done);
+            let at = |dim: usize, o: usize, t: usize| (o * stride[dim] + t * dilation[dim]).wrapping_sub(pad[dim]);
+            let z = at(0, depth, tap / kernel[2] / kernel[1]);
+            let y = at(1, height, tap / kernel[2] % kernel[1]);
+            let l = at(2, width, tap % kernel[2]);
+            let to = &mut row[done..done + n];
+            if z < input[0] && y < input[1] && l < input[2] {
+                let pixel = ((entry * input[0] + z) * input[1] + y) * input[2] + l;
+                to.copy_from_slice(&x[(pixel * groups + self.group) * c_in + channel..][..n]);
+            } else {
+                to.fill(0.0);
+            }
+            done += n;
+        }
+    }
+}
