@@ -57,8 +57,9 @@ pub fn run(
 
 /// Writes the crate for `compiled` and `main` to `dir`, with the inputs, and builds it.
 pub fn build(compiled: &Compiled, sets: &[Vec<Array>], dir: &Path, profile: &str, main: &str) -> Result<Built> {
-    let source = compiled.emit(&WeightSource::File("model.weights".into())).map_err(|e| anyhow!(e))?;
     std::fs::create_dir_all(dir.join("src"))?;
+    let weights = dir.join("src").canonicalize()?.join("model.weights").display().to_string();
+    let source = compiled.emit(&WeightSource::File(weights)).map_err(|e| anyhow!(e))?;
     std::fs::write(dir.join("Cargo.toml"), MANIFEST)?;
     std::fs::write(dir.join("src/model.rs"), &source)?;
     std::fs::write(dir.join("src/model.weights"), compiled.weights())?;

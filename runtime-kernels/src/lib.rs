@@ -112,4 +112,5 @@ pub mod tri;
 mod ulp;
 pub mod unique;
 pub mod view;
+mod weights_file;
 mod window;

@@ -82,6 +82,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("tri", include_str!("tri.rs")),
     ("unique", include_str!("unique.rs")),
     ("view", include_str!("view.rs")),
+    ("weights_file", include_str!("weights_file.rs")),
     ("window", include_str!("window.rs")),
 ];
 

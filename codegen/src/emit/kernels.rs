@@ -6,13 +6,17 @@ use crate::plan::Plan;
 use kiln_kernels::source;
 use std::collections::BTreeSet;
 
-/// The kernel files `plan` reaches on `isas`, following each file's `use super::…`.
-pub fn reached(plan: &Plan, isas: &[Isa], threads: bool) -> Result<BTreeSet<&'static str>, String> {
+/// The kernel files `plan` reaches on `isas`, following each file's `use super::…`; with what shares work among threads, and what
+/// lets the assembler bring in weights, if asked.
+pub fn reached(plan: &Plan, isas: &[Isa], threads: bool, assembled: bool) -> Result<BTreeSet<&'static str>, String> {
     let mut open: Vec<&str> = vec!["simd", "arena", "view"];
     open.extend(isas.iter().map(|isa| isa.module));
     open.extend(plan.modules());
     if threads {
         open.push("team");
+    }
+    if assembled {
+        open.push("weights_file");
     }
     if plan.texts.is_some() {
         open.push("texts");

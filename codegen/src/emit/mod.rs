@@ -53,7 +53,10 @@ pub fn emit(
     let body = indent(&prettyplease::unparse(&file), 4);
     let kernels = match &options.kernels {
         Kernels::Embedded => {
-            let text = kernels::embedded(&kernels::reached(plan, &isas, options.threads)?)?;
+            let text = {
+                let assembled = model::assembled(plan, options, weights);
+                kernels::embedded(&kernels::reached(plan, &isas, options.threads, assembled)?)?
+            };
             format!("\n    mod kernels {{\n{}    }}\n", indent(&text, 8))
         }
         Kernels::Shared(_) => String::new(),

@@ -4,11 +4,12 @@ use super::WeightSource;
 use super::names::Names;
 use super::sizes::{Sizes, symbol_ident};
 use crate::ir::{Atom, DType, MAX_SIZE};
-use crate::options::Options;
+use crate::options::{Kernels, Options};
 use crate::plan::{Operand, Place, Plan, Port};
 use crate::report::About;
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
+use sha2::{Digest, Sha256};
 
 /// Struct, constants, constructor and `run`.
 pub fn model(
@@ -39,7 +40,7 @@ pub fn model(
     });
     let sha = &about.sha256;
     let source = &about.source;
-    let weights = weight_static(plan, weights);
+    let weights = weight_static(plan, options, weights);
     let (storage, new) = storage(plan, ty, options, arena_bytes);
     let run = run(plan, names, options, arena_bytes.is_some(), sizes);
     let outputs = outputs(plan, names);
@@ -91,7 +92,41 @@ fn profile(plan: &Plan) -> TokenStream {
     }
 }
 
-fn weight_static(plan: &Plan, weights: &WeightSource) -> TokenStream {
+/// Bytes of weights from which on the assembler brings them in.
+const LEAST_ASSEMBLED: usize = 1 << 20;
+
+/// Whether the weights are brought in by the assembler, which finds a file by its absolute path alone.
+pub fn assembled(plan: &Plan, options: &Options, weights: &WeightSource) -> bool {
+    let absolute = match weights {
+        WeightSource::File(path) => path.starts_with('/') && !path.contains(['"', '\\']),
+        WeightSource::OutDir(_) => true,
+        WeightSource::Literal => false,
+    };
+    // The macro that does it is at hand where the module has its own kernels.
+    absolute && options.kernels == Kernels::Embedded && plan.blob.len() >= LEAST_ASSEMBLED
+}
+
+fn weight_static(plan: &Plan, options: &Options, weights: &WeightSource) -> TokenStream {
+    let big_endian = quote! {
+        #[cfg(target_endian = "big")]
+        compile_error!("kiln stores weights little-endian and does not support big-endian targets yet");
+    };
+    if assembled(plan, options, weights) {
+        let len = Literal::usize_unsuffixed(plan.blob.len());
+        let symbol = format!("kiln_weights_{}", &crate::hex(&Sha256::digest(&plan.blob))[..32]);
+        let path = match weights {
+            WeightSource::OutDir(name) => {
+                let name = format!("/{name}");
+                quote!(concat!(env!("OUT_DIR"), #name))
+            }
+            WeightSource::File(path) => quote!(#path),
+            WeightSource::Literal => quote!(),
+        };
+        return quote! {
+            #big_endian
+            kernels::weights_file::weights_file!(WEIGHTS: #len bytes, #symbol, #path);
+        };
+    }
     let len = Literal::usize_unsuffixed(plan.blob.len());
     let bytes = match weights {
         _ if plan.blob.is_empty() => quote!([]),
@@ -106,8 +141,7 @@ fn weight_static(plan: &Plan, weights: &WeightSource) -> TokenStream {
         }
     };
     quote! {
-        #[cfg(target_endian = "big")]
-        compile_error!("kiln stores weights little-endian and does not support big-endian targets yet");
+        #big_endian
 
         static WEIGHTS: kernels::arena::Aligned<[u8; #len]> = kernels::arena::Aligned(#bytes);
     }
