@@ -6,10 +6,10 @@
 
 use super::conv_rows_f32::{ConvRows, gathers, may_gather, rows_scratch_len};
 use super::epilogue::Epilogue;
-use super::matmul_f32::{blocks, shares};
+use super::matmul_f32::blocks;
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
-use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, Stages, Window, tile_rows};
+use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, Stages, Window, panel_groups, shares, tile_rows, widest};
 use super::window::volume;
 
 /// The sizes of a convolution; spatial dimensions are `[depth, height, width]`, those a model lacks are 1.
@@ -386,22 +386,22 @@ impl<E: Epilogue> Correlation<E> {
         size: [usize; 3],
     ) {
         let panels = product.n.div_ceil(PANEL);
-        let at_once = Product::<E>::panels_at_once::<S>();
-        let strips = size[2].div_ceil(tile_rows::<S>(product.row_stride));
         let out = |dim: usize, i: usize| self.out_first[dim] + (first[dim] + i) * self.out_step[dim];
-        let all_strips = strips * size[0] * size[1];
         // Few strips read a panel so seldom that it need not stay.
-        let stages = if all_strips <= 3 { Stages::whole(product.window) } else { product.window.stages() };
+        let at_once = widest::<S>(size[2], product.window.len(), true);
+        let strips = size[2].div_ceil(tile_rows::<S>(product.row_stride, at_once.min(panels)));
+        let stages =
+            if strips * size[0] * size[1] <= 3 { Stages::whole(product.window) } else { product.window.stages() };
         let mut panel = 0;
-        while panel < panels {
-            let width = at_once.min(panels - panel);
+        for width in panel_groups(panels, at_once) {
+            let strips = size[2].div_ceil(tile_rows::<S>(product.row_stride, width));
             for stage in 0..stages.n {
                 let (next, next_panel) = match stage + 1 < stages.n {
                     true => (stages.at(stage + 1), panel),
                     false => (stages.at(0), panel + width),
                 };
                 let stage = stages.at(stage);
-                let mut ahead = Ahead::of_strips(product, &next, next_panel, at_once, all_strips);
+                let mut ahead = Ahead::of_strips(product, &next, next_panel, strips * size[0] * size[1]);
                 for (d, h) in (0..size[0]).flat_map(|d| (0..size[1]).map(move |h| (d, h))) {
                     let line = (out(0, d) * self.output[1] + out(1, h)) * self.output[2];
                     let mut start = 0;

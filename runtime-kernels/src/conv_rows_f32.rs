@@ -5,10 +5,10 @@
 
 use super::conv_f32::ConvShape;
 use super::epilogue::Epilogue;
-use super::matmul_f32::{copy_stride, shares};
+use super::matmul_f32::copy_stride;
 use super::simd::Simd;
 use super::split::Part;
-use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, Stage, Window, tile_rows};
+use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, Stage, Window, panel_groups, shares, tile_rows, widest};
 use super::window::volume;
 
 /// Floats that the rows may have together.
@@ -143,16 +143,15 @@ impl<E: Epilogue> ConvRows<'_, E> {
         let stage = Stage::of_copy(from, len, k);
         let last = from + len == k;
         let next = if last { Stage::of_copy(0, longest.min(k), k) } else { Stage::of_copy(from + len, len, k) };
-        let (panels, at_once) = (product.n.div_ceil(PANEL), Product::<E>::panels_at_once::<S>());
-        let strips = n.div_ceil(tile_rows::<S>(product.row_stride));
+        let panels = product.n.div_ceil(PANEL);
         let mut panel = 0;
-        while panel < panels {
-            let width = at_once.min(panels - panel);
+        for width in panel_groups(panels, widest::<S>(n, len, true)) {
+            let strips = n.div_ceil(tile_rows::<S>(product.row_stride, width));
             let (next, next_panel) = match panel + width < panels {
                 true => (&stage, panel + width),
                 false => (&next, if last { panels } else { 0 }),
             };
-            let mut ahead = Ahead::of_strips(product, next, next_panel, at_once, strips);
+            let mut ahead = Ahead::of_strips(product, next, next_panel, strips);
             let mut start = 0;
             for (rows, count) in shares(n, strips) {
                 let to = first + start;

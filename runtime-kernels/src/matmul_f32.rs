@@ -8,7 +8,7 @@
 use super::epilogue::Epilogue;
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
-use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, Stages, Window, tile_rows};
+use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, Stages, Window, panel_groups, shares, tile_rows, widest};
 use super::tile_transpose::{TILE, transpose_tile};
 
 /// Floats of A that a block of rows may have: most of a 512 KiB cache.
@@ -167,9 +167,9 @@ pub(super) unsafe fn blocks<S: Simd, E: Epilogue>(
     k: usize,
 ) {
     let panels = product.n.div_ceil(PANEL);
-    let at_once = Product::<E>::panels_at_once::<S>();
-    let most = tile_rows::<S>(product.row_stride);
     let near = panels * product.panel_stride <= NEAR_LEN;
+    let at_once = widest::<S>(m, k, !near);
+    let most = tile_rows::<S>(product.row_stride, at_once.min(panels));
     // Few strips read a panel so seldom that it need not stay.
     let few = near || m <= 3 * most;
     let stages = if few { Stages::whole(product.window) } else { product.window.stages() };
@@ -182,7 +182,6 @@ pub(super) unsafe fn blocks<S: Simd, E: Epilogue>(
     let mut top = 0;
     for i in 0..blocks {
         let end = m * (i + 1) / blocks;
-        let strips = (end - top).div_ceil(most);
         for stage in 0..stages.n {
             let (following, after) = match stage + 1 < stages.n {
                 true => (stages.at(stage + 1), 0),
@@ -190,13 +189,13 @@ pub(super) unsafe fn blocks<S: Simd, E: Epilogue>(
             };
             let stage = stages.at(stage);
             let mut panel = 0;
-            while panel < panels {
-                let width = at_once.min(panels - panel);
+            for width in panel_groups(panels, at_once) {
+                let strips = (end - top).div_ceil(tile_rows::<S>(product.row_stride, width));
                 let (next, next_panel) = match panel + width < panels {
                     true => (&stage, panel + width),
                     false => (&following, after),
                 };
-                let mut ahead = Ahead::of_strips(product, next, next_panel, at_once, strips);
+                let mut ahead = Ahead::of_strips(product, next, next_panel, strips);
                 let mut start = top;
                 for (rows, n) in shares(end - top, strips) {
                     // SAFETY: `n` strips of `rows` rows of `a` from `start`, each a tile's at most, and whole panels; the
@@ -214,13 +213,6 @@ pub(super) unsafe fn blocks<S: Simd, E: Epilogue>(
         }
         top = end;
     }
-}
-
-/// `n` things in `of` shares that differ by one at most, the larger first: sizes, and how many have them.
-#[inline(always)]
-pub(super) fn shares(n: usize, of: usize) -> [(usize, usize); 2] {
-    let (size, larger) = (n / of, n % of);
-    [(size + 1, larger), (size, of - larger)]
 }
 
 /// One row by all panels: eight independent sums hide the latency of the additions, and the weights stream.

@@ -26,10 +26,9 @@ pub trait Simd: Copy + 'static {
     const NAME: &'static str;
     /// 32-bit lanes in a vector; divides 16, the width of a weight panel.
     const LANES: usize;
-    /// Rows of the widest matmul tile over one 16-column panel that stays in registers.
-    const TILE_ROWS: usize;
-    /// Panels of 16 columns that tile spans (1 or 2).
-    const TILE_PANELS: usize;
+    /// Rows of the matmul tiles over one to four panels of 16 columns that stay in registers, at most 14; 0 where there is no
+    /// tile of so many panels.
+    const TILE_ROWS: [usize; 4];
 
     /// `LANES` floats.
     type F32: Copy;

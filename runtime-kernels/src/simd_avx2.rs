@@ -50,8 +50,7 @@ fn is_nan(a: __m256) -> __m256 {
 impl Simd for Avx2 {
     const NAME: &'static str = "avx2";
     const LANES: usize = 8;
-    const TILE_ROWS: usize = 6;
-    const TILE_PANELS: usize = 1;
+    const TILE_ROWS: [usize; 4] = [6, 0, 0, 0];
 
     type F32 = __m256;
     type I32 = __m256i;

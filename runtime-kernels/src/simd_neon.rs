@@ -36,8 +36,7 @@ macro_rules! neon {
 impl Simd for Neon {
     const NAME: &'static str = "neon";
     const LANES: usize = 4;
-    const TILE_ROWS: usize = 6;
-    const TILE_PANELS: usize = 1;
+    const TILE_ROWS: [usize; 4] = [6, 0, 0, 0];
 
     type F32 = float32x4_t;
     type I32 = int32x4_t;

@@ -181,8 +181,7 @@ pub fn sqrt_by_integers(x: f32) -> f32 {
 impl Simd for Scalar {
     const NAME: &'static str = "scalar";
     const LANES: usize = 4;
-    const TILE_ROWS: usize = 3;
-    const TILE_PANELS: usize = 1;
+    const TILE_ROWS: [usize; 4] = [3, 0, 0, 0];
 
     type F32 = F32x4;
     type I32 = I32x4;

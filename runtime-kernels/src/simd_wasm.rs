@@ -30,8 +30,7 @@ impl Default for Wasm128 {
 impl Simd for Wasm128 {
     const NAME: &'static str = "wasm128";
     const LANES: usize = 4;
-    const TILE_ROWS: usize = 3;
-    const TILE_PANELS: usize = 1;
+    const TILE_ROWS: [usize; 4] = [3, 0, 0, 0];
 
     type F32 = v128;
     type I32 = v128;

@@ -32,7 +32,7 @@ impl Window {
 
     /// Elements.
     #[inline(always)]
-    const fn len(&self) -> usize {
+    pub const fn len(&self) -> usize {
         self.taps[0] * self.taps[1] * self.taps[2] * self.run
     }
 
@@ -126,13 +126,46 @@ impl Stages {
     }
 }
 
-/// Rows a tile should have when the rows of A are `row_stride` floats apart.
+/// Rows a tile over `panels` panels should have when the rows of A are `row_stride` floats apart.
 ///
 /// Rows a multiple of 4 KiB apart share one set of the first-level cache; eight of them still fit its ways.
 #[inline(always)]
-pub(super) fn tile_rows<S: Simd>(row_stride: usize) -> usize {
-    let most = if S::TILE_ROWS < MOST_ROWS { S::TILE_ROWS } else { MOST_ROWS };
+pub(super) fn tile_rows<S: Simd>(row_stride: usize, panels: usize) -> usize {
+    let most = S::TILE_ROWS[panels.clamp(1, 4) - 1];
     if row_stride != 0 && row_stride.is_multiple_of(1024) && most > 8 { 8 } else { most }
+}
+
+/// The numbers of panels that tiles take of `panels`, one after another, none more than `most`.
+#[inline(always)]
+pub(super) fn panel_groups(panels: usize, most: usize) -> impl Iterator<Item = usize> {
+    shares(panels, panels.div_ceil(most)).into_iter().flat_map(|(panels, n)| core::iter::repeat_n(panels, n))
+}
+
+/// The most panels a tile should span when the `rows` that lie one after another are cut into strips, and panels have `k` rows
+/// that strip after strip finds near if `stays`.
+///
+/// Wide tiles load the least for each multiplication, which counts where a core's loads are what it waits for; tall ones
+/// fetch the least of B.
+#[inline(always)]
+pub(super) fn widest<S: Simd>(rows: usize, k: usize, stays: bool) -> usize {
+    let [_, two, _, four] = S::TILE_ROWS;
+    // Strips as good as full, and many of them.
+    let fits = four > 0 && rows >= 4 * four && 12 * rows >= 11 * four * rows.div_ceil(four);
+    match (fits && (stays || k <= 96), two) {
+        (true, _) => 4,
+        (_, 0) => 1,
+        _ => 2,
+    }
+}
+
+/// `n` things in `of` shares that differ by one at most, the larger first: sizes, and how many have them.
+#[inline(always)]
+pub(super) fn shares(n: usize, of: usize) -> [(usize, usize); 2] {
+    if of == 0 {
+        return [(0, 0); 2];
+    }
+    let (size, larger) = (n / of, n % of);
+    [(size + 1, larger), (size, of - larger)]
 }
 
 /// Floats of B, over all panels, from which on they are asked for ahead: fewer are likely near from the last run.
@@ -143,8 +176,8 @@ const FAR_LEN: usize = 72 * 1024;
 pub(super) struct Ahead {
     /// The next line to ask for.
     at: *const f32,
-    /// From there to the line of the second panel.
-    second: usize,
+    /// From there to the line of the next panel.
+    stride: usize,
     /// Lines of each panel to ask for every four elements of k.
     lines: usize,
     /// Lines that a strip asks for.
@@ -155,23 +188,29 @@ pub(super) struct Ahead {
 
 impl Ahead {
     /// Nothing.
-    pub const NONE: Self = Self { at: core::ptr::null(), second: 0, lines: 0, share: 0, strips: 0 };
+    pub const NONE: Self = Self { at: core::ptr::null(), stride: 0, lines: 0, share: 0, strips: 0 };
 
-    /// What `strips` strips ask for of the stage `next` of the panels `panel..panel + width`: together, each line once.
+    /// What `strips` strips ask for of the stage `next` of as many panels as they have themselves, from `panel` on: together,
+    /// each line once.
     #[inline(always)]
-    pub fn of_strips<E>(product: &Product<'_, E>, next: &Stage, panel: usize, width: usize, strips: usize) -> Self {
+    pub fn of_strips<E>(product: &Product<'_, E>, next: &Stage, panel: usize, strips: usize) -> Self {
         let panels = product.n.div_ceil(PANEL) + product.after;
         if panels * product.panel_stride < FAR_LEN || panel >= panels {
             return Self::NONE;
         }
         let from = panel * product.panel_stride + next.k_from * PANEL;
-        let second = if width > 1 && panel + 1 < panels { product.panel_stride } else { 0 };
         let (lines, strips) = match strips {
             0 | 1 => (4, 1),
             2 | 3 => (2, 2),
             _ => (1, 4),
         };
-        Self { at: product.b.wrapping_add(from), second, lines, share: next.k_len / 4 * lines, strips }
+        Self {
+            at: product.b.wrapping_add(from),
+            stride: product.panel_stride,
+            lines,
+            share: next.k_len / 4 * lines,
+            strips,
+        }
     }
 
     /// Leaves out what `strips` strips ask for.
@@ -215,12 +254,6 @@ pub(super) struct Product<'a, E> {
 }
 
 impl<E: Epilogue> Product<'_, E> {
-    /// Panels the widest tile spans.
-    #[inline(always)]
-    pub fn panels_at_once<S: Simd>() -> usize {
-        if S::TILE_PANELS < 2 { 1 } else { 2 }
-    }
-
     /// Computes a stage of `n` strips of `rows` rows each, one after another, by the panels `panel..panel + panels` of the
     /// output; between the first stage and the last, the output holds sums.
     ///
@@ -228,7 +261,7 @@ impl<E: Epilogue> Product<'_, E> {
     ///
     /// # Safety
     /// Over the rows and the window, `a` must be readable; the panels must lie within `b` and their valid columns, in
-    /// each row, within the output, which nothing else refers to; `rows <= S::TILE_ROWS`, `panels <= panels_at_once`.
+    /// each row, within the output, which nothing else refers to; there must be a tile of so many rows and panels.
     #[inline(always)]
     pub unsafe fn strips<S: Simd>(
         &self,
@@ -298,13 +331,13 @@ impl<E: Epilogue> Product<'_, E> {
             let (above, row) = (strip * rows, self.row + row + strip * rows * self.row_step);
             // SAFETY: the strip's rows are among the caller's.
             let (a, out) = unsafe { (a.add(above * self.row_stride), out.add(above * self.out_stride)) };
-            let copy = Finish { tile: out, out: tile, out_stride: 2 * PANEL, row, rows, ..finish.as_it_is() };
+            let copy = Finish { tile: out, out: tile, out_stride: 4 * PANEL, row, rows, ..finish.as_it_is() };
             if !stage.first {
                 s.enter(copy);
             }
-            let operands = Operands { strips: 1, a, dst: tile, dst_stride: 2 * PANEL, ahead, ..operands };
+            let operands = Operands { strips: 1, a, dst: tile, dst_stride: 4 * PANEL, ahead, ..operands };
             s.enter(AnyTile { rows, panels, operands: &operands });
-            let back = Finish { tile, tile_stride: 2 * PANEL, out, row, rows, ..finish };
+            let back = Finish { tile, tile_stride: 4 * PANEL, out, row, rows, ..finish };
             if finishes {
                 s.enter(back);
             } else {
@@ -317,7 +350,7 @@ impl<E: Epilogue> Product<'_, E> {
 
 /// A tile's worth of floats, where its columns do not fill the panels.
 #[repr(align(64))]
-struct Spill(#[expect(dead_code, reason = "written and read through a pointer")] [f32; MOST_ROWS * 2 * PANEL]);
+struct Spill(#[expect(dead_code, reason = "written and read through a pointer")] [f32; MOST_ROWS * 4 * PANEL]);
 
 /// What a tile computes, for strips one after another; made only by [`Product::strips`], whose caller vouches for them.
 #[derive(Clone, Copy)]
@@ -354,10 +387,10 @@ impl Task for AnyTile<'_> {
             ($($rows:literal)*) => {
                 match (self.rows, self.panels) {
                     $(
-                        ($rows, 1) if const { $rows <= S::TILE_ROWS } => s.enter(Tile::<$rows, 1>(self.operands)),
-                        ($rows, _) if const { $rows <= S::TILE_ROWS && S::TILE_PANELS > 1 } => {
-                            s.enter(Tile::<$rows, 2>(self.operands));
-                        }
+                        ($rows, 1) if const { $rows <= S::TILE_ROWS[0] } => s.enter(Tile::<$rows, 1>(self.operands)),
+                        ($rows, 2) if const { $rows <= S::TILE_ROWS[1] } => s.enter(Tile::<$rows, 2>(self.operands)),
+                        ($rows, 3) if const { $rows <= S::TILE_ROWS[2] } => s.enter(Tile::<$rows, 3>(self.operands)),
+                        ($rows, 4) if const { $rows <= S::TILE_ROWS[3] } => s.enter(Tile::<$rows, 4>(self.operands)),
                     )*
                     _ => {}
                 }
@@ -429,7 +462,7 @@ impl<const ROWS: usize, const PANELS: usize> Tile<'_, ROWS, PANELS> {
         let Operands { window, mut b, .. } = *self.0;
         let lines = if ahead.strips > 0 { ahead.lines } else { 0 };
         ahead.strips = ahead.strips.saturating_sub(1);
-        let (mut near, second) = (ahead.at, ahead.second);
+        let (mut near, stride) = (ahead.at, ahead.stride);
         for t0 in 0..window.taps[0] {
             for t1 in 0..window.taps[1] {
                 for t2 in 0..window.taps[2] {
@@ -440,8 +473,9 @@ impl<const ROWS: usize, const PANELS: usize> Tile<'_, ROWS, PANELS> {
                         let mut a = a.add(at);
                         for _ in 0..window.run / 4 {
                             for _ in 0..lines {
-                                s.prefetch(near);
-                                s.prefetch(near.wrapping_add(second));
+                                for panel in 0..PANELS {
+                                    s.prefetch(near.wrapping_add(panel * stride));
+                                }
                                 near = near.wrapping_add(PANEL);
                             }
                             self.step(s, acc, a, b);
