@@ -1,9 +1,10 @@
-//! Convolutions onto lines too narrow for a tile: the windows of many output pixels are copied to the rows of a matrix, a
-//! stage of k at a time, so that strips need not end where lines do.
+//! Convolutions whose windows are best copied to the rows of a matrix, a stage of k at a time: onto lines too narrow for a
+//! tile, so that strips need not end where lines do, and those with windows so wide or so far apart that most of what lies
+//! between their taps is never read.
 //!
-//! The copy costs what it does once for all output channels, so it needs many of them to pay.
+//! The copy costs what it does once for all output channels, so narrow lines need many of them to pay.
 
-use super::conv_f32::ConvShape;
+use super::conv_f32::{ConvShape, Walk};
 use super::epilogue::Epilogue;
 use super::matmul_f32::copy_stride;
 use super::simd::Simd;
@@ -26,13 +27,25 @@ const LEAST_COLUMNS: usize = 64;
 /// Whether a convolution is done this way.
 pub(super) const fn gathers(shape: &ConvShape) -> bool {
     let [depth, height, width] = shape.output;
-    let strips = if width == 0 { 1 } else { width.div_ceil(MOST_ROWS) };
-    width / strips < 10 && shape.batch * depth * height * width >= 2 * MOST_ROWS && may_gather(shape)
+    let lines = shape.batch * depth * height;
+    if k_len(shape) == 0 || lines * width == 0 {
+        return false;
+    }
+    // A strip fetches all weights, however few rows it has.
+    let (apart, together) = (lines * width.div_ceil(MOST_ROWS), (lines * width).div_ceil(MOST_ROWS));
+    may_gather(shape) && 2 * apart >= 3 * together || wastes_bands(shape)
 }
 
-/// Whether the weights are such that some sizes would be done this way.
+/// Whether the weights are such that narrow lines would be done this way.
 pub(super) const fn may_gather(shape: &ConvShape) -> bool {
     shape.c_out >= LEAST_COLUMNS && k_len(shape) * shape.c_out >= LEAST_WEIGHTS
+}
+
+/// Whether bands with the padding written out would hold more than the windows in them do together.
+const fn wastes_bands(shape: &ConvShape) -> bool {
+    let walk = Walk::of_conv(shape);
+    let block = walk.block(shape.c_in, shape.c_out);
+    !walk.stays_inside() && walk.band_len(block, shape.c_in) > block[0] * block[1] * block[2] * k_len(shape)
 }
 
 /// Floats of scratch that takes: never more than 64 Ki.

@@ -4,8 +4,9 @@
 //! The output is cut into tiles of 4 by 4 pixels, each of which sees 6 by 6 of the input. Their transforms turn the
 //! convolution into 36 products of matrices, tiles by input channels times input by output channels, one a position of
 //! the transformed tile. Tiles are taken a block at a time, so that what is transformed stays in the cache. The
-//! transforms are those of Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2015), with the points
-//! 0, 1, -1, 2, -2 and infinity; they cost about two bits of precision.
+//! transforms are those of Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2015), but with the points
+//! 0, ±5/8, ±3/2 and infinity: polynomials through them are so tame that errors are 1.8 times those of the direct form, where
+//! the customary 0, ±1, ±2 make 4.5 (root mean squares over random operands of 64 and of 512 channels).
 
 use core::ops::Range;
 
@@ -20,6 +21,10 @@ use super::window::volume;
 /// Output pixels of a tile along an axis, and input pixels behind them.
 const OUT: usize = 4;
 const IN: usize = 6;
+
+/// The points besides 0 and infinity are these and their negatives; dyadic, so that the transforms' constants are exact.
+pub(super) const NEAR: f64 = 5.0 / 8.0;
+pub(super) const FAR: f64 = 3.0 / 2.0;
 
 /// Positions of a transformed tile.
 pub const POSITIONS: usize = IN * IN;
@@ -287,29 +292,31 @@ impl<E: Epilogue> Task for Gather<'_, E> {
 /// The input's transform along one axis.
 #[inline(always)]
 fn see<S: Simd>(s: S, d: [S::F32; IN]) -> [S::F32; IN] {
-    let by = |x: f32, v, to| s.fma(s.splat(x), v, to);
-    let (even, odd) = (by(-4.0, d[2], d[4]), by(-4.0, d[1], d[3]));
-    let (far, wide) = (s.sub(d[4], d[2]), s.sub(d[3], d[1]));
+    let by = |x: f64, v, to| s.fma(s.splat(x as f32), v, to);
+    let (near, far) = const { (NEAR * NEAR, FAR * FAR) };
+    let (even, odd) = (by(-far, d[2], d[4]), by(-far, d[1], d[3]));
+    let (far_even, far_odd) = (by(-near, d[2], d[4]), by(-near, d[1], d[3]));
     [
-        by(4.0, d[0], by(-5.0, d[2], d[4])),
-        s.add(even, odd),
-        s.sub(even, odd),
-        by(2.0, wide, far),
-        by(-2.0, wide, far),
-        by(4.0, d[1], by(-5.0, d[3], d[5])),
+        by(near * far, d[0], by(-near - far, d[2], d[4])),
+        by(NEAR, odd, even),
+        by(-NEAR, odd, even),
+        by(FAR, far_odd, far_even),
+        by(-FAR, far_odd, far_even),
+        by(near * far, d[1], by(-near - far, d[3], d[5])),
     ]
 }
 
 /// The output's transform along one axis.
 #[inline(always)]
 fn make<S: Simd>(s: S, m: [S::F32; IN]) -> [S::F32; OUT] {
-    let by = |x: f32, v, to| s.fma(s.splat(x), v, to);
+    let by = |x: f64, v, to| s.fma(s.splat(x as f32), v, to);
+    let times = |x: f64, v| s.mul(s.splat(x as f32), v);
     let (near, near_odd) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
     let (far, far_odd) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
     [
         s.add(m[0], s.add(near, far)),
-        by(2.0, far_odd, near_odd),
-        by(4.0, far, near),
-        s.add(by(8.0, far_odd, near_odd), m[5]),
+        by(FAR, far_odd, times(NEAR, near_odd)),
+        by(FAR * FAR, far, times(NEAR * NEAR, near)),
+        by(FAR * FAR * FAR, far_odd, by(NEAR * NEAR * NEAR, near_odd, m[5])),
     ]
 }

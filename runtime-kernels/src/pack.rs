@@ -6,7 +6,7 @@
 
 use super::conv_f32::ConvShape;
 use super::conv_transpose_f32::Phase;
-use super::conv_winograd_f32::POSITIONS;
+use super::conv_winograd_f32::{FAR, NEAR, POSITIONS};
 use super::panels::Panels;
 
 /// Columns of a panel.
@@ -160,10 +160,16 @@ pub fn winograd(dst: &mut [f32], w: &[f32], shape: ConvShape) {
     let dst = &mut dst[..winograd_len(shape)];
     dst.fill(0.0);
     // In double precision: what is lost here is lost for good.
+    let (near, far) = (NEAR * NEAR, FAR * FAR);
+    // The kernel as a polynomial at a point and at its negative, over what the other points make of the product there.
+    let at = |g: [f64; 3], point: f64, other: f64| {
+        let (even, odd, over) =
+            (g[0] + point * point * g[2], point * g[1], 2.0 * point * point * (point * point - other));
+        [(even + odd) / over, (even - odd) / over]
+    };
     let along = |g: [f64; 3]| {
-        let (even, odd) = (g[0] + g[2], g[1]);
-        let (far, far_odd) = (g[0] + 4.0 * g[2], 2.0 * g[1]);
-        [g[0] / 4.0, -(even + odd) / 6.0, -(even - odd) / 6.0, (far + far_odd) / 24.0, (far - far_odd) / 24.0, g[2]]
+        let ([a, b], [c, d]) = (at(g, NEAR, far), at(g, FAR, near));
+        [g[0] / (near * far), a, b, c, d, g[2]]
     };
     for (o, w) in w.chunks_exact(c_in * 9).take(c_out).enumerate() {
         for (i, w) in w.chunks_exact(9).enumerate() {

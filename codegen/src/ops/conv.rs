@@ -1,10 +1,11 @@
 //! Convolution over channels-last operands.
 
+use super::conv_weights::Weights;
 use super::epilogue;
 use super::map::Map;
 use super::matmul::padded_bias;
 use super::operands::{count, fixed, fixed_shape, has_shape, is_number, is_of, result};
-use super::packed::packed;
+use super::packed::{laid_out, packed};
 use super::window::{self, Window, three};
 use super::winograd;
 use super::{Lower, Rules};
@@ -14,6 +15,7 @@ use kiln_kernels::conv_any;
 use kiln_kernels::conv_f32::{self, ConvShape};
 use kiln_kernels::conv_winograd_f32;
 use kiln_kernels::pack;
+use kiln_kernels::panels::Panels;
 
 /// Channels-last convolution, 1 to 3 spatial axes. Operands: x `[n, spatial…, groups*c_in]`, w `[c_out*groups, c_in, kernel…]` (ONNX's
 /// order), bias `[c_out*groups]` if `bias`, then the epilogue's operands.
@@ -107,23 +109,34 @@ impl Rules for Conv {
             sizes.call_any(cx, self.bias, false);
             return Ok(());
         }
+        let constant = cx.tensor(1).map(|tensor| Weights::of(&sizes, tensor.to_f32s()));
+        let sizes = match &constant {
+            Some(Weights { kernel, pad, groups, c_in, c_out, .. }) => {
+                Sizes { kernel, pad, groups: *groups, c_in: *c_in, c_out: *c_out, ..sizes }
+            }
+            None => sizes,
+        };
+        let elements = constant.as_ref().map(|weights| weights.elements.as_slice());
+        let in_panels = |cx: &mut Lower, layout: Panels, len: usize| match elements {
+            Some(elements) => laid_out(cx, elements, &[layout], len),
+            None => packed(cx, 1, &[layout], len),
+        };
         let shape = sizes.numbers();
         let depthwise = sizes.c_in == 1 && sizes.c_out == 1 && sizes.groups > 1;
         if depthwise {
-            let w = packed(cx, 1, &[pack::depthwise_layout(shape)], pack::depthwise_len(shape));
+            let w = in_panels(cx, pack::depthwise_layout(shape), pack::depthwise_len(shape));
             let bias = if self.bias { Some(padded_bias(cx, 2, 1, sizes.groups)) } else { None };
             let kernel = ("conv_depthwise_f32", "ConvDepthwise");
             sizes.call(cx, kernel, w, bias, Dim::from(0), self.epilogue.as_ref());
-        } else if sizes.is_fixed() && winograd::pays(cx, &shape) {
-            let source = cx.tensor(1).map(|tensor| tensor.to_f32s()).unwrap_or_default();
+        } else if let (true, Some(elements)) = (sizes.is_fixed() && winograd::pays(cx, &shape), elements) {
             let mut w = vec![0.0; pack::winograd_len(shape)];
-            pack::winograd(&mut w, &source, shape);
+            pack::winograd(&mut w, elements, shape);
             let w = cx.weight_f32(&w);
             let bias = if self.bias { Some(padded_bias(cx, 2, 1, sizes.c_out)) } else { None };
             let scratch = Dim::from(conv_winograd_f32::winograd_scratch_len(shape));
             sizes.call(cx, ("conv_winograd_f32", "ConvWinograd"), w, bias, scratch, self.epilogue.as_ref());
         } else {
-            let w = packed(cx, 1, &[pack::conv_layout(shape)], pack::conv_len(shape));
+            let w = in_panels(cx, pack::conv_layout(shape), pack::conv_len(shape));
             let bias = if self.bias { Some(padded_bias(cx, 2, sizes.groups, sizes.c_out)) } else { None };
             // Without padding most windows are read where they lie.
             let padded = self.pads.iter().any(|&(before, after)| before > 0 || after > 0);

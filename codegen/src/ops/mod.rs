@@ -142,6 +142,7 @@ pub mod compress;
 pub mod concat;
 pub mod conv;
 pub mod conv_transpose;
+mod conv_weights;
 pub mod cum_sum;
 pub mod expand;
 pub mod gather;

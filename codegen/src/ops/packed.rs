@@ -5,12 +5,17 @@ use crate::ir::{DType, Dim};
 use crate::plan::{Arg, Operand};
 use kiln_kernels::panels::Panels;
 
+/// A constant in the panels that `layouts` describe, `len` elements in all.
+pub fn laid_out(cx: &mut Lower, source: &[f32], layouts: &[Panels], len: usize) -> Operand {
+    let mut panels = vec![0.0; len];
+    layouts.iter().for_each(|layout| layout.write(&mut panels, source));
+    cx.weight_f32(&panels)
+}
+
 /// Operand `i` of the node in the panels that `layouts` describe, `len` elements of `f32` in all.
 pub fn packed(cx: &mut Lower, i: usize, layouts: &[Panels], len: usize) -> Operand {
     if let Some(tensor) = cx.tensor(i) {
-        let (mut panels, source) = (vec![0.0; len], tensor.to_f32s());
-        layouts.iter().for_each(|layout| layout.write(&mut panels, &source));
-        return cx.weight_f32(&panels);
+        return laid_out(cx, &tensor.to_f32s(), layouts, len);
     }
     let (out, x) = (cx.scratch(DType::F32, Dim::from(len)), cx.input(i));
     for layout in layouts {
