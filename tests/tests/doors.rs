@@ -215,6 +215,7 @@ fn a_tuning_file_that_does_not_fit_is_refused() {
     std::fs::copy(model_of("conv_winograd"), &model).unwrap();
     let fits = other_forms(&model);
     let stale = fits.replace("sha256 ", &format!("sha256 {}\n#", "0".repeat(64)));
+    let winograd = format!("{}\nc form winograd\n", fits.lines().next().unwrap());
     let mut direct = Options::default();
     direct.set("winograd", "false").unwrap();
     for (text, options, want) in [
@@ -224,7 +225,7 @@ fn a_tuning_file_that_does_not_fit_is_refused() {
             Options::default(),
             "model.onnx.tune:5: error: the model has no layer nowhere",
         ),
-        (fits.clone(), direct, "wants the form winograd, with these options it can be direct alone"),
+        (winograd, direct, "model.onnx.tune:2 wants the form winograd, with these options it can be direct alone"),
         (format!("{fits}c\n"), Options::default(), "model.onnx.tune:5: error: a line has the form"),
     ] {
         std::fs::write(tuning_path(&model), text).unwrap();
