@@ -14,7 +14,7 @@ use kiln_codegen::{Candidate, Chosen, Compiled, Line, Tuning};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// The share of a layer's time by which a candidate must be faster to be preferred to the cost model's.
+/// The share of a layer's time by which a candidate must be faster to be preferred to the cost model's, in three turns of four.
 const NOISE: f64 = 0.02;
 
 #[derive(Args)]
@@ -141,9 +141,10 @@ impl Tune {
         }
         progress.finish_and_clear();
         let one = |(chosen, samples): (&&'c Chosen, Vec<Vec<f64>>)| {
-            let times = samples.into_iter().take(chosen.candidates.len()).enumerate();
-            let times: Vec<_> = times.map(|(shift, samples)| (shifted(chosen, shift), median(samples))).collect();
-            Measured { chosen, taken: pick(&times), times }
+            let samples = &samples[..chosen.candidates.len()];
+            let times =
+                samples.iter().enumerate().map(|(shift, turns)| (shifted(chosen, shift), median(turns.clone())));
+            Measured { chosen, taken: shifted(chosen, pick(samples)), times: times.collect() }
         };
         Ok((layers.iter().zip(samples).map(one).collect(), median(all)))
     }
@@ -178,13 +179,18 @@ fn line(chosen: &Chosen, candidate: Candidate) -> Line {
     Line { layer: chosen.layer.clone(), kind: chosen.kind, candidate }
 }
 
-/// The first candidate, which is the cost model's, unless another is faster by more than the noise.
-fn pick(times: &[(Candidate, f64)]) -> Candidate {
-    let fastest = times.iter().copied().reduce(|a, b| if b.1 < a.1 { b } else { a });
-    match (times.first(), fastest) {
-        (Some(&(_, by_cost)), Some((fastest, time))) if time < by_cost * (1.0 - NOISE) => fastest,
-        _ => times.first().map_or(Candidate::Direct, |&(candidate, _)| candidate),
-    }
+/// The place of the first candidate, which is the cost model's, unless another is surely faster: given are each one's times, a turn
+/// each. Turns of a number follow each other, so that what slows one slows the other, and are compared as pairs.
+fn pick(candidates: &[Vec<f64>]) -> usize {
+    let by_cost = candidates.first().map_or(&[][..], Vec::as_slice);
+    let share = |turns: &Vec<f64>| {
+        let mut shares: Vec<f64> = turns.iter().zip(by_cost).map(|(time, by_cost)| time / by_cost).collect();
+        shares.sort_by(f64::total_cmp);
+        shares.get(shares.len() * 3 / 4).copied().unwrap_or(1.0)
+    };
+    let surely = candidates.iter().enumerate().map(|(at, turns)| (at, share(turns)));
+    let faster = surely.filter(|&(_, share)| share < 1.0 - NOISE);
+    faster.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(at, _)| at)
 }
 
 fn median(mut samples: Vec<f64>) -> f64 {
@@ -233,15 +239,19 @@ fn write(path: &Path, text: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Candidate::{Direct, Winograd};
 
     #[test]
     fn noise_decides_nothing() {
-        assert_eq!(pick(&[(Direct, 1.0), (Winograd, 0.99)]), Direct);
-        assert_eq!(pick(&[(Direct, 1.0), (Winograd, 0.97)]), Winograd);
-        assert_eq!(pick(&[(Winograd, 1.0), (Direct, 1.5)]), Winograd);
-        assert_eq!(pick(&[(Winograd, 1.0), (Direct, 0.5)]), Direct);
-        assert_eq!(pick(&[(Winograd, 0.0), (Direct, 0.0)]), Winograd);
+        let turns = |times: &[f64]| times.to_vec();
+        assert_eq!(pick(&[turns(&[1.0]), turns(&[0.99])]), 0);
+        assert_eq!(pick(&[turns(&[1.0]), turns(&[0.97])]), 1);
+        assert_eq!(pick(&[turns(&[1.0]), turns(&[0.9]), turns(&[0.8])]), 2);
+        assert_eq!(pick(&[turns(&[0.0]), turns(&[0.0])]), 0);
+        let steady = [1.0; 8];
+        assert_eq!(pick(&[turns(&steady), turns(&[0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 1.5, 1.5])]), 0);
+        assert_eq!(pick(&[turns(&steady), turns(&[0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 1.5])]), 1);
+        // A slow time for the machine is slow for both.
+        assert_eq!(pick(&[turns(&[1.0, 9.0, 1.0]), turns(&[0.9, 8.0, 0.9])]), 1);
     }
 
     #[test]
