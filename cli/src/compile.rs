@@ -28,7 +28,8 @@ pub struct Compile {
 
 impl Compile {
     pub fn run(self) -> Result<Outcome> {
-        let compiled = Model { threads: self.threads, ..self.model }.compile()?;
+        let compiled = Model { threads: self.threads, ..self.model.clone() }.compile()?;
+        self.model.tell_tuned(&compiled);
         if self.graph {
             print!("{}", compiled.graph_text());
         }

@@ -2,8 +2,44 @@
 
 use crate::array::Array;
 use anyhow::{Context, Result, bail};
-use kiln_codegen::PortInfo;
+use clap::Args;
+use kiln_codegen::{Compiled, PortInfo};
 use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What a model is timed on.
+#[derive(Args)]
+pub struct Data {
+    /// An input's data: `name=file.npy`, a .json file of lists for strings; inputs without are seeded random numbers
+    #[arg(long = "input", value_name = "NAME=FILE.npy")]
+    inputs: Vec<String>,
+    /// Free sizes for random inputs: `batch=2,length=9` [default: 2 for each]
+    #[arg(long = "size", value_name = "SYMBOL=SIZE,…", default_value = "")]
+    sizes: String,
+}
+
+impl Data {
+    /// What was given, and random numbers for the rest.
+    pub fn arrays(&self, compiled: &Compiled) -> Result<Vec<Array>> {
+        let sizes = if self.sizes.is_empty() { BTreeMap::new() } else { parse_sizes(&self.sizes)? };
+        let mut given = BTreeMap::new();
+        for input in &self.inputs {
+            let (name, path) =
+                input.rsplit_once('=').with_context(|| format!("`{input}` is not of the form name=file.npy"))?;
+            given.insert(name.to_string(), Array::read(Path::new(path))?);
+        }
+        let mut random = Random::new(0);
+        let ports = compiled.signature().inputs;
+        if let Some(name) = given.keys().find(|name| !ports.iter().any(|port| port.name == **name)) {
+            bail!("the compiled model has no input {name:?}");
+        }
+        let one = |port: &PortInfo| match given.remove(&port.name) {
+            Some(array) => check_input(port, array),
+            None => random.input(port, &sizes),
+        };
+        ports.iter().map(one).collect()
+    }
+}
 
 /// `batch=2,length=9`
 pub fn parse_sizes(text: &str) -> Result<BTreeMap<String, usize>> {

@@ -7,10 +7,12 @@ mod compare;
 mod compile;
 mod inputs;
 mod kernels;
+mod machine;
 mod model;
 mod program;
 mod reference;
 mod scratch;
+mod tune;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -34,6 +36,8 @@ enum Command {
     Verify(verify::Verify),
     /// Time a model beside other engines, alternating, and say where its time goes
     Bench(bench::Bench),
+    /// Time the ways of doing each layer on this machine, and write MODEL.tune, which every build of the model obeys
+    Tune(tune::Tune),
     /// Write the kernels as one module for several models to share
     Kernels(kernels::Kernels),
 }
@@ -53,6 +57,7 @@ pub fn main(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
         Command::Check(command) => command.run(),
         Command::Verify(command) => command.run(),
         Command::Bench(command) => command.run(),
+        Command::Tune(command) => command.run(),
         Command::Kernels(command) => command.run(),
     };
     match outcome {

@@ -2,8 +2,8 @@
 
 use anyhow::{Result, anyhow};
 use clap::Args;
-use kiln_codegen::cargo::ModelFile;
-use kiln_codegen::{Compiled, Options, compile};
+use kiln_codegen::cargo::{ModelFile, tuning_path};
+use kiln_codegen::{Compiled, Options, Source, compile};
 use std::path::PathBuf;
 
 /// A model and how to compile it.
@@ -36,6 +36,9 @@ pub struct Model {
     /// Keep convolutions in their direct form: a little more exact, fewer bytes of weights, slower
     #[arg(long)]
     pub no_winograd: bool,
+    /// Ignore the tuning file beside the model, which `kiln tune` writes
+    #[arg(long)]
+    pub no_tune: bool,
     /// Set by commands that have a say in it: `with_threads` beside `new`.
     #[arg(skip)]
     pub threads: bool,
@@ -60,6 +63,7 @@ impl Model {
         set("isa", &self.isa)?;
         set("std", if self.no_std { "false" } else { "true" })?;
         set("winograd", if self.no_winograd { "false" } else { "true" })?;
+        set("tune", if self.no_tune { "false" } else { "true" })?;
         set("threads", if self.threads { "true" } else { "false" })?;
         set("profile", if self.profile { "true" } else { "false" })?;
         self.kernels.iter().try_for_each(|path| set("kernels", path))?;
@@ -71,5 +75,21 @@ impl Model {
         let options = self.options()?;
         let file = ModelFile::read(&self.path).map_err(|e| anyhow!(e))?;
         file.with_source(|source| compile(source, &options)).map_err(|e| anyhow!("{e}"))
+    }
+
+    /// The same with this text for a tuning file, or none, whatever stands beside the model.
+    pub fn compile_with(&self, tuning: Option<&str>) -> Result<Compiled> {
+        let options = self.options()?;
+        let file = ModelFile::read(&self.path).map_err(|e| anyhow!(e))?;
+        let tuning = || Ok(tuning.map(str::to_string));
+        file.with_source(|source| compile(&Source { tuning: &tuning, ..*source }, &options)).map_err(|e| anyhow!("{e}"))
+    }
+
+    /// Says on standard error if a tuning file chose anything.
+    pub fn tell_tuned(&self, compiled: &Compiled) {
+        let count = compiled.chosen().iter().filter(|chosen| chosen.is_tuned).count();
+        if count > 0 {
+            eprintln!("{} chooses for {count} layers", tuning_path(&self.path).display());
+        }
     }
 }

@@ -74,6 +74,7 @@ struct Expected {
 impl Verify {
     pub fn run(self) -> Result<Outcome> {
         let compiled = Model { threads: self.threads != 1, ..self.model.clone() }.compile()?;
+        self.model.tell_tuned(&compiled);
         let signature = compiled.signature();
         let (given, folder_outputs) = self.given()?;
         let mut random = Random::new(self.seed);

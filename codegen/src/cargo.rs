@@ -60,7 +60,7 @@ impl Builder {
         println!("cargo::rerun-if-changed={}", self.model.display());
         let model = ModelFile::read(&self.model)?;
         let compiled = model.with_source(|source| crate::compile(source, &self.options)).map_err(|e| e.to_string());
-        for path in model.external_paths() {
+        for path in model.paths_beside() {
             println!("cargo::rerun-if-changed={}", path.display());
         }
         let compiled = compiled?;
@@ -74,13 +74,14 @@ impl Builder {
     }
 }
 
-/// A model file on disk, and the data files beside it that it names.
+/// A model file on disk, the data files beside it that it names, and its tuning file.
 #[derive(Debug)]
 pub struct ModelFile {
     path: PathBuf,
     name: String,
     bytes: Vec<u8>,
     external: std::cell::RefCell<Vec<PathBuf>>,
+    tuning: Result<Option<String>, String>,
 }
 
 impl ModelFile {
@@ -95,18 +96,23 @@ impl ModelFile {
             name: path.display().to_string(),
             bytes,
             external: Default::default(),
+            tuning: read_tuning(&tuning_path(path)),
         })
     }
 
-    /// The data files that reading the model has opened.
-    pub fn external_paths(&self) -> Vec<PathBuf> {
-        self.external.borrow().clone()
+    /// The files beside the model that were read: data that it names, and its tuning file.
+    pub fn paths_beside(&self) -> Vec<PathBuf> {
+        // A tuning file that is not there cannot be watched: cargo takes what is missing for changed, and would build anew each
+        // time. `kiln tune` makes the model file newer instead when it writes the first.
+        let tuning = matches!(self.tuning, Ok(Some(_))).then(|| tuning_path(&self.path));
+        self.external.borrow().iter().cloned().chain(tuning).collect()
     }
 
     /// Lends the model to the compiler with a resolver of external data that never leaves the model's folder.
     pub fn with_source<T>(&self, run: impl FnOnce(&Source) -> T) -> T {
         let resolve = |location: &str, offset: u64, len: Option<u64>| self.external(location, offset, len);
-        run(&Source { bytes: &self.bytes, name: &self.name, external: &resolve })
+        let tuning = || self.tuning.clone();
+        run(&Source { bytes: &self.bytes, name: &self.name, external: &resolve, tuning: &tuning })
     }
 
     fn external(&self, location: &str, offset: u64, len: Option<u64>) -> Result<Vec<u8>, String> {
@@ -132,6 +138,21 @@ impl ModelFile {
         let mut bytes = Vec::new();
         file.take(len).read_to_end(&mut bytes).map_err(fail)?;
         Ok(bytes)
+    }
+}
+
+/// Where a model's tuning file is, if there is one: `m.onnx.tune` beside `m.onnx`.
+pub fn tuning_path(model: &Path) -> PathBuf {
+    let mut path = model.as_os_str().to_os_string();
+    path.push(".tune");
+    path.into()
+}
+
+fn read_tuning(path: &Path) -> Result<Option<String>, String> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(format!("cannot read the tuning file {}: {e}", path.display())),
     }
 }
 

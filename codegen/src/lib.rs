@@ -18,6 +18,7 @@ mod passes;
 mod plan;
 mod report;
 mod schedule;
+mod tuning;
 mod weights;
 
 pub use diag::{Diagnostic, Diagnostics, Severity};
@@ -25,6 +26,7 @@ pub use emit::{WeightSource, shared_kernels, snake_case, type_name};
 pub use front::{DimChoice, Source, Summary, summary, tensor_from_proto, values_from_proto};
 pub use options::{IsaChoice, Kernels, Options};
 pub use report::{About, Report};
+pub use tuning::{Candidate, Chosen, Kind, Layer, Line, Tuning};
 
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -37,6 +39,7 @@ pub struct Compiled {
     options: Options,
     graph: ir::Graph,
     pinned: Vec<(String, ir::Tensor)>,
+    chosen: Vec<Chosen>,
 }
 
 /// Turns a model file into a plan.
@@ -44,11 +47,14 @@ pub struct Compiled {
 /// # Errors
 /// If the model cannot be compiled: every node at fault, each with what would work.
 pub fn compile(source: &Source, options: &Options) -> Result<Compiled, Diagnostics> {
+    let sha256 = hex(&Sha256::digest(source.bytes));
+    let tuning = tuning(source, options, &sha256)?;
     let name = options.name.clone().unwrap_or_else(|| stem(source.name).to_string());
     let front::Imported { mut graph, ops, pinned } = front::import(source, &name, options)?;
     passes::run(&mut graph).map_err(|message| Diagnostics::model(source.name, &message))?;
-    let plan = schedule::schedule(&graph, options)
+    let (plan, chosen) = schedule::schedule(&graph, options, tuning.as_ref())
         .map_err(|(node, op, message)| Diagnostics::node(source.name, &node, op, &message))?;
+    tuning.iter().try_for_each(|tuning| tuning.check_used(&chosen))?;
     if !options.std && plan.arena.bytes.as_usize().is_none() {
         let message = "without std every size must be fixed or bounded, so that the working memory has a size";
         return Err(Diagnostics::model(source.name, message));
@@ -61,8 +67,20 @@ pub fn compile(source: &Source, options: &Options) -> Result<Compiled, Diagnosti
         let message = "it works with strings, which need a heap\nhelp: leave out `std = false`";
         return Err(Diagnostics::model(source.name, message));
     }
-    let about = About { source: file_name(source.name).to_string(), sha256: hex(&Sha256::digest(source.bytes)), ops };
-    Ok(Compiled { plan, about, options: options.clone(), graph, pinned })
+    let about = About { source: file_name(source.name).to_string(), sha256, ops };
+    Ok(Compiled { plan, about, options: options.clone(), graph, pinned, chosen })
+}
+
+/// The model's tuning file, if there is one and it is wanted.
+fn tuning(source: &Source, options: &Options, sha256: &str) -> Result<Option<Tuning>, Diagnostics> {
+    if !options.tune {
+        return Ok(None);
+    }
+    let text = (source.tuning)().map_err(|message| Diagnostics::model(source.name, &message))?;
+    let Some(text) = text else { return Ok(None) };
+    let tuning = Tuning::parse(&format!("{}.tune", source.name), &text)?;
+    tuning.check_model(sha256)?;
+    Ok(Some(tuning))
 }
 
 impl Compiled {
@@ -82,6 +100,16 @@ impl Compiled {
     /// SHA-256 of the blob, in hexadecimal.
     pub fn weights_sha256(&self) -> String {
         hex(&Sha256::digest(&self.plan.blob))
+    }
+
+    /// SHA-256 of the model file, in hexadecimal.
+    pub fn source_sha256(&self) -> &str {
+        &self.about.sha256
+    }
+
+    /// What was chosen about layers, in the order of the steps.
+    pub fn chosen(&self) -> &[Chosen] {
+        &self.chosen
     }
 
     /// The steps of a run, in the order of the generated `times`.

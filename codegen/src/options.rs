@@ -24,6 +24,9 @@ pub struct Options {
     /// Whether convolutions may take Winograd's form, which has fewer multiplications, more weights and about two bits less of
     /// precision.
     pub winograd: bool,
+    /// Whether the tuning file beside the model, as `kiln tune` writes it, chooses how layers are done; without one a cost
+    /// model does.
+    pub tune: bool,
     /// Whether the model can share its work among threads, by `with_threads`.
     pub threads: bool,
     /// Whether the model keeps the time of each step, which costs a few dozen nanoseconds a step.
@@ -43,6 +46,7 @@ impl Default for Options {
             isa: Vec::new(),
             std: true,
             winograd: true,
+            tune: true,
             threads: false,
             profile: false,
             kernels: Kernels::Embedded,
@@ -92,6 +96,7 @@ impl Options {
     /// | `isa` | `scalar`, `avx2`, `avx512`, `neon`, `wasm128`, several joined by commas, or `all` |
     /// | `std` | `true` or `false` |
     /// | `winograd` | `true` or `false` |
+    /// | `tune` | `true` or `false` |
     /// | `threads` | `true` or `false` |
     /// | `profile` | `true` or `false` |
     /// | `kernels` | `embedded`, or the path of a module that has them |
@@ -125,13 +130,14 @@ impl Options {
             "isa" => self.isa = value.split(',').map(|isa| parse_isa(isa.trim())).collect::<Result<_, _>>()?,
             "std" => self.std = flag(value)?,
             "winograd" => self.winograd = flag(value)?,
+            "tune" => self.tune = flag(value)?,
             "threads" => self.threads = flag(value)?,
             "profile" => self.profile = flag(value)?,
             "kernels" if value == "embedded" => self.kernels = Kernels::Embedded,
             "kernels" => self.kernels = Kernels::Shared(value.to_string()),
             _ => {
                 return Err(format!(
-                    "there is no option `{key}`; there are name, dim, pin, len, shape, isa, std, winograd, threads, profile and kernels"
+                    "there is no option `{key}`; there are name, dim, pin, len, shape, isa, std, winograd, tune, threads, profile and kernels"
                 ));
             }
         }

@@ -2,6 +2,7 @@
 //! kernel calls. Buffers get sizes and lifetimes here, addresses in `memory`.
 
 mod blocks;
+mod choices;
 
 use crate::ir::{DType, Def, Dim, Graph, Node, Shape, Tensor, Type, ValueId};
 use crate::memory;
@@ -9,17 +10,25 @@ use crate::ops::map::Map;
 use crate::ops::{Op, Rules};
 use crate::options::Options;
 use crate::plan::{Arg, Buffer, BufferId, Flow, Func, FuncId, Operand, Place, Plan, Port, Step};
+use crate::tuning::{Chosen, Tuning};
 use crate::weights::Blob;
+use choices::{Choices, name_of};
 use std::collections::{BTreeSet, HashMap};
 
-/// The plan of `graph`, or the node that no kernel serves, its op, and why.
-pub fn schedule(graph: &Graph, options: &Options) -> Result<Plan, (String, &'static str, String)> {
+/// The plan of `graph` and what was chosen for it, or the node that no kernel serves, its op, and why.
+pub fn schedule(
+    graph: &Graph,
+    options: &Options,
+    tuning: Option<&Tuning>,
+) -> Result<(Plan, Vec<Chosen>), (String, &'static str, String)> {
     let mut scheduler = Scheduler::new(graph, options);
+    scheduler.choices.tuning = tuning;
     for (i, id) in graph.inputs.iter().enumerate() {
         scheduler.places[id.0 as usize] = Some(Place::Input(i));
     }
     scheduler.walk()?;
-    Ok(scheduler.finish())
+    let chosen = std::mem::take(&mut scheduler.choices.made);
+    Ok((scheduler.finish(), chosen))
 }
 
 /// A node that cannot be scheduled, its op, and why.
@@ -41,6 +50,7 @@ struct Scheduler<'g> {
     funcs: Vec<Func>,
     func_ids: HashMap<Func, FuncId>,
     steps: Vec<Step>,
+    choices: Choices<'g>,
     /// Whether the graph stands in a branch or loop.
     nested: bool,
     /// Sizes that must be equal before anything runs.
@@ -78,6 +88,7 @@ impl<'g> Scheduler<'g> {
             funcs: Vec::new(),
             func_ids: HashMap::new(),
             steps: Vec::new(),
+            choices: Choices::default(),
             nested: false,
             equalities: BTreeSet::new(),
             flow: Vec::new(),
@@ -91,8 +102,7 @@ impl<'g> Scheduler<'g> {
     fn walk(&mut self) -> Result<(), Failure> {
         let graph = self.graph;
         for (at, node) in graph.nodes().iter().enumerate() {
-            let name = if node.name.is_empty() { &graph.value(node.outputs[0]).name } else { &node.name };
-            let fail = |message| (name.clone(), node.op.name(), message);
+            let fail = |message| (name_of(graph, node).to_string(), node.op.name(), message);
             self.check_sizes(node);
             self.place_outputs(at, node);
             match &node.op {
@@ -102,7 +112,9 @@ impl<'g> Scheduler<'g> {
                 op => {
                     self.node = Some(node);
                     self.uncounted = true;
+                    let first = self.choices.made.len();
                     op.lower(&mut Lower { scheduler: self }).map_err(fail)?;
+                    self.choices.end(first, self.steps.len());
                 }
             }
             self.in_place = None;

@@ -27,6 +27,7 @@ const LARGEST_LITERAL: usize = 1 << 18;
 ///     isa = [avx2, avx512],              // instruction sets; by default all that the target may have
 ///     std = false,                       // working memory inside the struct, `new` is const
 ///     winograd = false,                  // convolutions in their direct form, a little more exact
+///     tune = false,                      // the tuning file beside the model, if any, is ignored
 ///     threads = true,                    // `with_threads` beside `new`
 ///     profile = true,                    // `times`: how long each step took
 ///     kernels = crate::kernels,          // a module shared by several models, made by `kiln kernels`
@@ -70,12 +71,12 @@ impl Parse for Arguments {
                     let span = names.first().map_or(key.span(), Ident::span);
                     set("isa", names.iter().map(Ident::to_string).collect::<Vec<_>>().join(","), span)?;
                 }
-                "name" | "isa" | "std" | "winograd" | "threads" | "profile" | "kernels" => {
+                "name" | "isa" | "std" | "winograd" | "tune" | "threads" | "profile" | "kernels" => {
                     let (value, span) = until_comma(input)?;
                     set(&key.to_string(), value, span)?;
                 }
                 _ => {
-                    let message = "there is no such option; there are name, dims, pins, lens, shapes, isa, std, winograd, threads, profile and kernels";
+                    let message = "there is no such option; there are name, dims, pins, lens, shapes, isa, std, winograd, tune, threads, profile and kernels";
                     return Err(Error::new(key.span(), message));
                 }
             }
@@ -134,7 +135,7 @@ fn expand(arguments: &Arguments) -> syn::Result<TokenStream> {
     };
     let source: TokenStream = compiled.emit(&weights).map_err(at)?.parse().map_err(|e| at(format!("{e}")))?;
     // Naming the files makes cargo rebuild the application when they change; the constant itself leaves no trace in it.
-    let watched = std::iter::once(path).chain(model.external_paths()).map(|path| path.display().to_string());
+    let watched = std::iter::once(path).chain(model.paths_beside()).map(|path| path.display().to_string());
     Ok(quote! {
         #(const _: usize = include_bytes!(#watched).len();)*
         #source

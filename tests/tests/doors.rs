@@ -1,7 +1,7 @@
 //! The doors are equal: whichever is opened, and however often, the same bytes come out; and each notices a changed model.
 
-use kiln_codegen::cargo::ModelFile;
-use kiln_codegen::{Compiled, Options, WeightSource, compile};
+use kiln_codegen::cargo::{ModelFile, tuning_path};
+use kiln_codegen::{Compiled, Line, Options, Tuning, WeightSource, compile};
 use kiln_tests::array::Array;
 use kiln_tests::case::Case;
 use kiln_tests::right;
@@ -171,6 +171,121 @@ fn the_bench_times_threads_and_draws_every_step() {
     assert!(steps.iter().any(|step| step.macs > Some(1_000_000)));
 }
 
+/// The forms that the cost model does not give the three convolutions of `conv_winograd`, as a tuning file.
+fn other_forms(model: &Path) -> String {
+    let compiled = library(model, &untuned());
+    let other = |chosen: &kiln_codegen::Chosen| {
+        let mut candidates = chosen.candidates.iter().copied();
+        let candidate = candidates.find(|&candidate| candidate != chosen.taken).unwrap_or(chosen.taken);
+        (Line { layer: chosen.layer.clone(), kind: chosen.kind, candidate }, "by hand".to_string())
+    };
+    let lines: Vec<(Line, String)> = compiled.chosen().iter().map(other).collect();
+    assert_eq!(lines.len(), 3);
+    Tuning::text(&[], compiled.source_sha256(), &lines)
+}
+
+fn untuned() -> Options {
+    let mut options = Options::default();
+    options.set("tune", "false").unwrap();
+    options
+}
+
+#[test]
+fn a_tuning_file_beside_the_model_is_obeyed_unless_told_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, output) = (folder.path().join("model.onnx"), folder.path().join("out.rs"));
+    std::fs::copy(model_of("conv_winograd"), &model).unwrap();
+    let source = |options: &Options| library(&model, options).emit(&WeightSource::File("out.weights".into())).unwrap();
+    let by_cost = source(&Options::default());
+    std::fs::write(tuning_path(&model), other_forms(&model)).unwrap();
+    let tuned = source(&Options::default());
+    assert_ne!(tuned, by_cost);
+    assert_eq!(source(&untuned()), by_cost);
+    let command = ["compile", &text_of(&model), "-o", &text_of(&output)];
+    assert_eq!(kiln(&command), ExitCode::SUCCESS);
+    assert_eq!(std::fs::read_to_string(&output).unwrap(), tuned);
+    assert_eq!(kiln(&[&command[..], &["--no-tune"]].concat()), ExitCode::SUCCESS);
+    assert_eq!(std::fs::read_to_string(&output).unwrap(), by_cost);
+}
+
+#[test]
+fn a_tuning_file_that_does_not_fit_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model.onnx");
+    std::fs::copy(model_of("conv_winograd"), &model).unwrap();
+    let fits = other_forms(&model);
+    let stale = fits.replace("sha256 ", &format!("sha256 {}\n#", "0".repeat(64)));
+    let winograd = format!("{}\nc form winograd\n", fits.lines().next().unwrap());
+    let mut direct = Options::default();
+    direct.set("winograd", "false").unwrap();
+    for (text, options, want) in [
+        (stale, Options::default(), "model.onnx.tune: error: it was written for another model: SHA-256 000000000000…"),
+        (
+            format!("{fits}nowhere form direct\n"),
+            Options::default(),
+            "model.onnx.tune:5: error: the model has no layer nowhere",
+        ),
+        (winograd, direct, "model.onnx.tune:2 wants the form winograd, with these options it can be direct alone"),
+        (format!("{fits}c\n"), Options::default(), "model.onnx.tune:5: error: a line has the form"),
+    ] {
+        std::fs::write(tuning_path(&model), text).unwrap();
+        let file = ModelFile::read(&model).unwrap();
+        let error =
+            file.with_source(|source| compile(source, &options)).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(error.contains(want) && error.contains("run `kiln tune` again"), "{error}");
+        assert!(
+            file.with_source(|source| compile(source, &untuned())).is_ok(),
+            "nothing is asked of a file that is ignored"
+        );
+    }
+    assert_eq!(kiln(&["check", &text_of(&model)]), ExitCode::from(2));
+    assert_eq!(kiln(&["check", &text_of(&model), "--no-tune"]), ExitCode::SUCCESS);
+}
+
+#[test]
+fn tuning_writes_a_file_that_is_obeyed_and_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model.onnx");
+    std::fs::copy(model_of("conv_winograd"), &model).unwrap();
+    let short = ["--rounds", "1", "--time", "1", "--isa", "scalar"];
+    assert_eq!(kiln(&[&["tune", &text_of(&model)][..], &short].concat()), ExitCode::SUCCESS);
+    let text = std::fs::read_to_string(tuning_path(&model)).unwrap();
+    assert!(text.contains("kiln tune model.onnx") && text.contains(" with scalar on "), "{text}");
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains(" form ")).collect();
+    assert_eq!(lines.len(), 3, "{text}");
+    assert!(lines.iter().all(|line| line.contains("# direct ") && line.contains(", winograd ")), "{text}");
+    assert_eq!(library(&model, &Options::default()).chosen().iter().filter(|chosen| chosen.is_tuned).count(), 3);
+
+    // Whatever this machine found: what it did not is right as well.
+    let case = model_of("conv_winograd").parent().unwrap().to_path_buf();
+    let file = |name: &str, file: &str| format!("{name}={}", text_of(&case.join(file)));
+    let (x, y, residual) =
+        (file("x", "input_0_0.npy"), file("y", "output_0_0.npy"), file("residual", "output_0_1.npy"));
+    for text in [text, other_forms(&model)] {
+        std::fs::write(tuning_path(&model), text).unwrap();
+        let verify = [
+            "verify",
+            &text_of(&model),
+            "--input",
+            &x,
+            "--expect",
+            &y,
+            "--expect",
+            &residual,
+            "--isa",
+            "scalar",
+            "--time",
+            "1",
+        ];
+        assert_eq!(kiln(&verify), ExitCode::SUCCESS);
+    }
+
+    // Nothing to tune: no file, and none of before.
+    std::fs::copy(model_of("mlp"), &model).unwrap();
+    assert_eq!(kiln(&[&["tune", &text_of(&model)][..], &short].concat()), ExitCode::SUCCESS);
+    assert!(!tuning_path(&model).exists());
+}
+
 #[test]
 fn kernels_of_the_command_line_are_the_library_s() {
     let folder = tempfile::tempdir().unwrap();
@@ -179,7 +294,7 @@ fn kernels_of_the_command_line_are_the_library_s() {
     assert_eq!(std::fs::read_to_string(&output).unwrap(), kiln_codegen::shared_kernels(false).unwrap());
 }
 
-/// An application whose model file changes is rebuilt, through the macro and through a build script.
+/// An application whose model file or its tuning changes is rebuilt, through the macro and through a build script.
 #[test]
 fn editing_the_model_rebuilds_the_application() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -200,13 +315,25 @@ fn editing_the_model_rebuilds_the_application() {
     .unwrap();
     std::fs::write(
         folder.join("src/main.rs"),
-        "kiln::include_model!(\"model.onnx\", name = Expanded);\ninclude!(concat!(env!(\"OUT_DIR\"), \"/built.rs\"));\n\nfn main() {\n    println!(\"{} {}\", Expanded::SOURCE_SHA256, Built::SOURCE_SHA256);\n}\n",
+        "kiln::include_model!(\"model.onnx\", name = Expanded);\ninclude!(concat!(env!(\"OUT_DIR\"), \"/built.rs\"));\n\nfn main() {\n    println!(\"{}:{} {}:{}\", Expanded::SOURCE_SHA256, Expanded::WEIGHT_BYTES, Built::SOURCE_SHA256, Built::WEIGHT_BYTES);\n}\n",
     )
     .unwrap();
+    let (model, tuning) = (folder.join("model.onnx"), tuning_path(&folder.join("model.onnx")));
+    let _ = std::fs::remove_file(&tuning);
+    // Written anew, so that its time changes.
+    let put = |case: &str| std::fs::write(&model, std::fs::read(model_of(case)).unwrap()).unwrap();
     let mut seen = Vec::new();
-    for case in ["mlp", "kernels_embedded", "mlp"] {
-        // Written anew, so that its time changes.
-        std::fs::write(folder.join("model.onnx"), std::fs::read(model_of(case)).unwrap()).unwrap();
+    for step in 0..6 {
+        match step {
+            0 | 2 => put("mlp"),
+            1 | 3 => put("conv_winograd"),
+            // As `kiln tune` writes the first one: the model becomes newer. Later ones are watched.
+            4 => {
+                std::fs::write(&tuning, other_forms(&model)).unwrap();
+                put("conv_winograd");
+            }
+            _ => std::fs::remove_file(&tuning).unwrap(),
+        }
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let output = Command::new(cargo)
             .args(["run", "--quiet", "--offline"])
@@ -222,6 +349,9 @@ fn editing_the_model_rebuilds_the_application() {
     }
     assert_ne!(seen[0], seen[1]);
     assert_eq!(seen[0], seen[2]);
+    assert_eq!(seen[1], seen[3]);
+    assert_ne!(seen[3], seen[4], "both doors obey the tuning file");
+    assert_eq!(seen[3], seen[5], "both doors notice that it is gone");
 }
 
 fn kiln(arguments: &[&str]) -> ExitCode {

@@ -100,7 +100,7 @@ fn damaged_models_never_panic() {
                 _ => (0..4).for_each(|_| damaged[random.below(bytes.len())] = random.below(256) as u8),
             }
             let run = || {
-                let source = Source { bytes: &damaged, name: "damaged.onnx", external: &none };
+                let source = Source { bytes: &damaged, name: "damaged.onnx", external: &none, tuning: &|| Ok(None) };
                 let compiled = compile(&source, &Options::default());
                 compiled.ok().map(|compiled| compiled.emit(&WeightSource::Literal).is_ok())
             };

@@ -1,11 +1,12 @@
 //! The time of each step.
 
+use super::engine::Engine;
 use super::kiln_engine;
 use crate::array::Array;
 use crate::model::Model;
 use crate::{program, scratch};
 use anyhow::{Context, Result};
-use kiln_codegen::StepInfo;
+use kiln_codegen::{Compiled, StepInfo};
 use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -27,29 +28,48 @@ impl Layer {
     }
 }
 
+/// A running program with a clock around each step.
+pub struct Clocked {
+    /// What was built.
+    pub compiled: Compiled,
+    engine: Engine,
+}
+
+impl Clocked {
+    /// Builds a model that was compiled with the option `profile`, and `threads` unless that is 1, and starts it.
+    pub fn build(compiled: Compiled, inputs: &[Array], dir: &Path, threads: usize) -> Result<Clocked> {
+        let main = program::serving(&compiled, threads != 1, true)?;
+        let built = scratch::build(&compiled, &[inputs.to_vec()], dir, "release", &main)?;
+        Ok(Clocked { compiled, engine: kiln_engine(&built.binary, dir, threads)? })
+    }
+
+    /// Runs for about `budget`; the milliseconds of each step in a run.
+    pub fn turn(&mut self, budget: Duration) -> Result<Vec<f64>> {
+        self.engine.run(budget)?;
+        let answer = self.engine.ask("layers")?;
+        let times: Vec<f64> = answer
+            .split_whitespace()
+            .map(|time| time.parse().with_context(|| format!("{time:?} is no time")))
+            .collect::<Result<_>>()?;
+        let (runs, times) = times.split_last().context("the program told of no steps")?;
+        Ok(times.iter().map(|time| time / runs / 1e6).collect())
+    }
+}
+
 /// Builds the model with a clock around each step and runs it on one thread; the steps that took longest first.
 pub fn measure(model: &Model, inputs: &[Array], dir: &Path, time: u64) -> Result<Vec<Layer>> {
     let compiled = Model { profile: true, ..model.clone() }.compile()?;
-    let main = program::serving(&compiled, false, true)?;
-    let built = scratch::build(&compiled, &[inputs.to_vec()], dir, "release", &main)?;
-    let mut engine = kiln_engine(&built.binary, dir, 1)?;
+    let mut program = Clocked::build(compiled, inputs, dir, 1)?;
     // The first turn is forgotten: caches were cold.
-    engine.run(Duration::from_millis(time.min(100)))?;
-    engine.ask("layers")?;
-    engine.run(Duration::from_millis(5 * time))?;
-    let answer = engine.ask("layers")?;
-    let times: Vec<f64> = answer
-        .split_whitespace()
-        .map(|time| time.parse().with_context(|| format!("{time:?} is no time")))
-        .collect::<Result<_>>()?;
-    let (runs, times) = times.split_last().context("the program told of no steps")?;
+    program.turn(Duration::from_millis(time.min(100)))?;
+    let times = program.turn(Duration::from_millis(5 * time))?;
     let total: f64 = times.iter().sum();
-    let mut layers: Vec<Layer> = compiled
-        .steps()
+    let steps = program.compiled.steps();
+    let mut layers: Vec<Layer> = steps
         .into_iter()
         .zip(times)
         .enumerate()
-        .map(|(index, (step, time))| Layer { index, step, ms: time / runs / 1e6, share: time / total })
+        .map(|(index, (step, ms))| Layer { index, step, ms, share: ms / total })
         .collect();
     layers.sort_by(|a, b| b.ms.total_cmp(&a.ms));
     Ok(layers)

@@ -3,21 +3,20 @@
 //! All engines stay loaded and take turns, so that a noisy machine is noisy for all of them; what is quoted is medians.
 
 mod engine;
-mod layers;
+pub mod layers;
 mod peak;
 mod rivals;
 mod table;
 
 use crate::array::Array;
 use crate::compare::compare;
-use crate::inputs::{Random, check_input, parse_sizes};
+use crate::inputs::Data;
 use crate::model::Model;
 use crate::{Outcome, program, reference, scratch};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use engine::{Engine, Started};
 use kiln_codegen::Compiled;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -33,12 +32,8 @@ pub struct Bench {
     /// tract and rten are built by cargo
     #[arg(long, value_delimiter = ',', value_name = "ENGINE,…")]
     against: Vec<Rival>,
-    /// An input's data: `name=file.npy`, a .json file of lists for strings; inputs without are seeded random numbers
-    #[arg(long = "input", value_name = "NAME=FILE.npy")]
-    inputs: Vec<String>,
-    /// Free sizes for random inputs: `batch=2,length=9` [default: 2 for each]
-    #[arg(long = "size", value_name = "SYMBOL=SIZE,…", default_value = "")]
-    sizes: String,
+    #[command(flatten)]
+    data: Data,
     /// Turns of each engine
     #[arg(long, default_value_t = 7)]
     rounds: usize,
@@ -118,7 +113,8 @@ impl Bench {
     pub fn run(self) -> Result<Outcome> {
         let threaded = self.threads.iter().any(|&threads| threads != 1);
         let compiled = Model { threads: threaded, ..self.model.clone() }.compile()?;
-        let inputs = self.inputs(&compiled)?;
+        self.model.tell_tuned(&compiled);
+        let inputs = self.data.arrays(&compiled)?;
         let temporary = tempfile::tempdir()?;
         let dir = self.keep.clone().unwrap_or_else(|| temporary.path().to_path_buf());
         std::fs::create_dir_all(&dir)?;
@@ -203,28 +199,6 @@ impl Bench {
             table::print(&results)
         }
         Ok(Outcome::Done)
-    }
-
-    /// What was given, and random numbers for the rest.
-    fn inputs(&self, compiled: &Compiled) -> Result<Vec<Array>> {
-        let sizes = if self.sizes.is_empty() { BTreeMap::new() } else { parse_sizes(&self.sizes)? };
-        let mut given = BTreeMap::new();
-        for input in &self.inputs {
-            let (name, path) =
-                input.rsplit_once('=').with_context(|| format!("`{input}` is not of the form name=file.npy"))?;
-            given.insert(name.to_string(), Array::read(Path::new(path))?);
-        }
-        let mut random = Random::new(0);
-        let ports = compiled.signature().inputs;
-        if let Some(name) = given.keys().find(|name| !ports.iter().any(|port| port.name == **name)) {
-            bail!("the compiled model has no input {name:?}");
-        }
-        let one = |port: &kiln_codegen::PortInfo| match given.remove(&port.name) {
-            Some(array) => check_input(port, array),
-            None => random.input(port, &sizes),
-        };
-        let mut one = one;
-        ports.iter().map(&mut one).collect()
     }
 
     fn rival(

@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|bytes: &[u8]| {
     let _ = summary(bytes);
     let external = |_: &str, _: u64, _: Option<u64>| Err("there is no such file".to_string());
-    let source = Source { bytes, name: "fuzz.onnx", external: &external };
+    let source = Source { bytes, name: "fuzz.onnx", external: &external, tuning: &|| Ok(None) };
     if let Ok(compiled) = compile(&source, &Options::default()) {
         let _ = compiled.report();
         let written = compiled.emit(&WeightSource::OutDir("fuzz.weights".into()));

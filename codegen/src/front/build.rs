@@ -83,7 +83,8 @@ pub fn call(name: &str, inputs: &[&str], outputs: &[&str], attribute: Vec<Attrib
 /// The model's graph, or why not.
 pub fn imported(model: &ModelProto) -> Result<Imported, Diagnostics> {
     let bytes = model.encode_to_vec();
-    let source = Source { bytes: &bytes, name: "m.onnx", external: &|_, _, _| Err("there is no such file".into()) };
+    let external = |_: &str, _: u64, _: Option<u64>| Err("there is no such file".into());
+    let source = Source { bytes: &bytes, name: "m.onnx", external: &external, tuning: &|| Ok(None) };
     import(&source, "m", &Options::default())
 }
 

@@ -28,6 +28,9 @@ const SPARE_BYTES: usize = 1 << 26;
 /// Reads external data: file name within the model's folder, first byte, number of bytes (to the end if `None`).
 pub type ReadExternal<'a> = dyn Fn(&str, u64, Option<u64>) -> Result<Vec<u8>, String> + 'a;
 
+/// Reads the model's tuning file, if there is one.
+pub type ReadTuning<'a> = dyn Fn() -> Result<Option<String>, String> + 'a;
+
 /// A model file.
 pub struct Source<'a> {
     /// Its content.
@@ -36,6 +39,8 @@ pub struct Source<'a> {
     pub name: &'a str,
     /// Where it keeps data outside itself.
     pub external: &'a ReadExternal<'a>,
+    /// The text of the tuning file beside it, if there is one; asked only if it is wanted.
+    pub tuning: &'a ReadTuning<'a>,
 }
 
 /// What the user chose for a symbolic size.

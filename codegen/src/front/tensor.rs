@@ -250,7 +250,8 @@ pub type StoredTensor = (String, Vec<usize>, Vec<u8>);
 /// If the file is not a tensor kiln can hold.
 pub fn tensor_from_proto(bytes: &[u8]) -> Result<StoredTensor, String> {
     let proto = TensorProto::decode(bytes).map_err(|e| format!("not an ONNX tensor: {e}"))?;
-    let source = Source { bytes, name: "", external: &|_, _, _| Err("it has external data".into()) };
+    let external = |_: &str, _: u64, _: Option<u64>| Err("it has external data".into());
+    let source = Source { bytes, name: "", external: &external, tuning: &|| Ok(None) };
     let element = element(proto.data_type)?;
     if element.outer == Some(Outer::Text) {
         let (shape, strings) = strings(&proto)?;

@@ -11,6 +11,7 @@ use super::winograd;
 use super::{Lower, Rules};
 use crate::ir::{DType, Dim, Tensor, Type, indices, strides};
 use crate::plan::{Arg, Operand};
+use crate::tuning::Candidate;
 use kiln_kernels::conv_any;
 use kiln_kernels::conv_f32::{self, ConvShape};
 use kiln_kernels::conv_winograd_f32;
@@ -123,12 +124,13 @@ impl Rules for Conv {
         };
         let shape = sizes.numbers();
         let depthwise = sizes.c_in == 1 && sizes.c_out == 1 && sizes.groups > 1;
+        let is_winograd = !depthwise && winograd::form(cx, &shape, sizes.is_fixed())? == Candidate::Winograd;
         if depthwise {
             let w = in_panels(cx, pack::depthwise_layout(shape), pack::depthwise_len(shape));
             let bias = if self.bias { Some(padded_bias(cx, 2, 1, sizes.groups)) } else { None };
             let kernel = ("conv_depthwise_f32", "ConvDepthwise");
             sizes.call(cx, kernel, w, bias, Dim::from(0), self.epilogue.as_ref());
-        } else if let (true, Some(elements)) = (sizes.is_fixed() && winograd::pays(cx, &shape), elements) {
+        } else if let (true, Some(elements)) = (is_winograd, elements) {
             let mut w = vec![0.0; pack::winograd_len(shape)];
             pack::winograd(&mut w, elements, shape);
             let w = cx.weight_f32(&w);

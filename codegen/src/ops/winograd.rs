@@ -1,19 +1,26 @@
 //! Whether a convolution takes Winograd's form.
 
 use super::Lower;
+use crate::tuning::{Candidate, Kind};
 use kiln_kernels::conv_f32::ConvShape;
 use kiln_kernels::conv_winograd_f32::{POSITIONS, tiles};
 
 /// Operands too few for a transform to be worth its trouble.
 const LEAST_CHANNELS: usize = 16;
 
-/// Whether a convolution of constant weights and fixed sizes is better done by transforms.
-///
-/// What either form costs is counted in multiplications: those of the products, for the transforms what they take in time on a
-/// core with vectors of 16 lanes, and for the weights what it takes to fetch them, of which Winograd's form has four times
-/// as many.
-pub fn pays(cx: &Lower, shape: &ConvShape) -> bool {
-    let fits = shape.kernel == [1, 3, 3]
+/// The form a convolution takes: the tuning file's choice, or else what costs less. `is_fixed` tells that its sizes are numbers.
+pub fn form(cx: &mut Lower, shape: &ConvShape, is_fixed: bool) -> Result<Candidate, String> {
+    if is_fixed && fits(shape) && cx.options().winograd && cx.tensor(1).is_some() {
+        let by_cost = if pays(shape) { Candidate::Winograd } else { Candidate::Direct };
+        cx.choose(Kind::Form, &[Candidate::Direct, Candidate::Winograd], by_cost)
+    } else {
+        cx.choose(Kind::Form, &[Candidate::Direct], Candidate::Direct)
+    }
+}
+
+/// Whether transforms can do it, and are not out of the question.
+fn fits(shape: &ConvShape) -> bool {
+    shape.kernel == [1, 3, 3]
         && shape.stride == [1; 3]
         && shape.dilation == [1; 3]
         && shape.groups == 1
@@ -21,10 +28,15 @@ pub fn pays(cx: &Lower, shape: &ConvShape) -> bool {
         && shape.output[0] == 1
         && shape.pad[0] == 0
         && shape.c_in >= LEAST_CHANNELS
-        && shape.c_out >= LEAST_CHANNELS;
-    if !fits || !cx.options().winograd || cx.tensor(1).is_none() {
-        return false;
-    }
+        && shape.c_out >= LEAST_CHANNELS
+}
+
+/// Whether a convolution of constant weights and fixed sizes is better done by transforms, where nobody has measured.
+///
+/// What either form costs is counted in multiplications: those of the products, for the transforms what they take in time on a
+/// core with vectors of 16 lanes, and for the weights what it takes to fetch them, of which Winograd's form has four times
+/// as many.
+fn pays(shape: &ConvShape) -> bool {
     let panels = shape.c_out.div_ceil(16) * 16;
     let weights = shape.c_in.saturating_mul(panels);
     let pixels = shape.batch.saturating_mul(shape.output[1]).saturating_mul(shape.output[2]);

@@ -81,12 +81,13 @@ impl<'g> Scheduler<'g> {
     }
 
     /// Hands over all that schedulers of nested graphs share.
-    fn lend(&mut self, to: &mut Scheduler) {
+    fn lend(&mut self, to: &mut Scheduler<'g>) {
         to.buffers = std::mem::take(&mut self.buffers);
         to.blob = std::mem::take(&mut self.blob);
         to.funcs = std::mem::take(&mut self.funcs);
         to.func_ids = std::mem::take(&mut self.func_ids);
         to.steps = std::mem::take(&mut self.steps);
+        to.choices = std::mem::take(&mut self.choices);
     }
 
     fn scalar(&mut self, dtype: DType) -> Operand {
