@@ -1,7 +1,7 @@
 //! What emission needs and nothing more: the model's signature, its steps, its memory and its weights.
 
 use crate::ir::{Bounds, DType, Dim, Outer, Shape};
-use crate::ops::map::Map;
+use crate::ops::map::Template;
 use std::collections::BTreeSet;
 
 /// A model ready to be written out.
@@ -228,24 +228,25 @@ pub enum Arg {
     Path(String),
     /// A struct of the kernel's file or a sibling, as `file::Name`.
     Struct(&'static str, Vec<(&'static str, Arg)>),
-    /// A generated function and the operands it captures.
-    Func(FuncId, Vec<Operand>),
-    /// A generated epilogue, and its captured operands with their row and column strides.
-    Epilogue(FuncId, Vec<(Operand, Dim, Dim)>),
+    /// A generated function, the numbers it is given and the operands it captures.
+    Func(FuncId, Vec<f64>, Vec<Operand>),
+    /// A generated epilogue, the numbers it is given, and its captured operands with their row and column strides.
+    Epilogue(FuncId, Vec<f64>, Vec<(Operand, Dim, Dim)>),
 }
 
 /// Index of a generated function in [`Plan::funcs`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct FuncId(pub usize);
 
-/// A function generated from an elementwise expression.
+/// A function generated from an elementwise expression, of which [`Template::given`] constants are fields: expressions that
+/// differ in these alone share the function, and the kernels compiled for it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Func {
     /// `map::MapF32` where the expression is of `f32`, `map::MapAny` otherwise.
-    Map(Map),
+    Map(Template),
     /// `epilogue::Epilogue`: operand 0 is the accumulator. For each other operand, how it lies under the result: whether it
     /// varies along rows, and along columns.
-    Epilogue(Map, Vec<(bool, bool)>),
+    Epilogue(Template, Vec<(bool, bool)>),
 }
 
 /// The arena's layout.
@@ -277,8 +278,8 @@ impl Step {
                 Arg::Write(o) | Arg::WriteOpt(Some(o)) => found.push((o, true)),
                 Arg::ReadOpts(list) => found.extend(list.iter().flatten().map(|o| (o, false))),
                 Arg::Reads(list) => found.extend(list.iter().map(|o| (o, false))),
-                Arg::Func(_, list) => found.extend(list.iter().map(|o| (o, false))),
-                Arg::Epilogue(_, list) => found.extend(list.iter().map(|(o, ..)| (o, false))),
+                Arg::Func(_, _, list) => found.extend(list.iter().map(|o| (o, false))),
+                Arg::Epilogue(_, _, list) => found.extend(list.iter().map(|(o, ..)| (o, false))),
                 Arg::Struct(_, fields) => fields.iter().for_each(|(_, arg)| collect(arg, found)),
                 _ => {}
             }

@@ -348,9 +348,10 @@ impl<'g> Lower<'_, 'g> {
         })
     }
 
-    /// The generated function that computes `map`.
-    pub fn func(&mut self, map: &Map) -> FuncId {
-        self.add_func(Func::Map(map.clone()))
+    /// The generated function that computes `map`, with the operands it captures.
+    pub fn func(&mut self, map: &Map, captured: Vec<Operand>) -> Arg {
+        let (template, given) = map.template();
+        Arg::Func(self.add_func(Func::Map(template)), given, captured)
     }
 
     /// The `epilogue` field of a contraction whose result is `out`, its last axis the columns and the others the rows. Operands
@@ -372,8 +373,8 @@ impl<'g> Lower<'_, 'g> {
             captured.push((operand, if by_row { cols.clone() } else { Dim::from(0) }, Dim::from(i64::from(by_col))));
             varies.push((by_row, by_col));
         }
-        let func = self.add_func(Func::Epilogue(map.clone(), varies));
-        Arg::Epilogue(func, captured)
+        let (template, given) = map.template();
+        Arg::Epilogue(self.add_func(Func::Epilogue(template, varies)), given, captured)
     }
 
     /// Adds a kernel call that readies an operand; the node's work is not in it.

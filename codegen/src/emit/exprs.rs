@@ -1,7 +1,7 @@
 //! Elementwise expressions as Rust: a unit struct, or one that captures its operands, implementing a kernel's trait.
 
 use crate::ir::{DType, Narrow, Toward};
-use crate::ops::map::{Binary, Inst, Map, Unary};
+use crate::ops::map::{Binary, Inst, Map, Template, Unary};
 use crate::plan::{Func, FuncId, Plan};
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
@@ -17,9 +17,9 @@ pub fn funcs(plan: &Plan) -> TokenStream {
     let funcs = plan.funcs.iter().enumerate().map(|(i, func)| {
         let name = name(FuncId(i));
         match func {
-            Func::Map(map) if map.is_f32() => simd(&name, map),
-            Func::Map(map) => scalar(&name, map),
-            Func::Epilogue(map, varies) => epilogue(&name, map, varies),
+            Func::Map(template) if template.map.is_f32() => simd(&name, template),
+            Func::Map(template) => scalar(&name, &template.map),
+            Func::Epilogue(template, varies) => epilogue(&name, template, varies),
         }
     });
     quote!(#(#funcs)*)
@@ -30,8 +30,8 @@ pub fn modules(plan: &Plan) -> BTreeSet<&'static str> {
     let mut modules = BTreeSet::new();
     for func in &plan.funcs {
         let (map, simd) = match func {
-            Func::Map(map) => (map, map.is_f32()),
-            Func::Epilogue(map, _) => {
+            Func::Map(Template { map, .. }) => (map, map.is_f32()),
+            Func::Epilogue(Template { map, .. }, _) => {
                 modules.insert("epilogue");
                 (map, true)
             }
@@ -95,13 +95,19 @@ fn live(map: &Map) -> Vec<bool> {
     live
 }
 
-fn simd_body(map: &Map, input: &dyn Fn(usize) -> TokenStream) -> TokenStream {
+fn simd_body(Template { map, given }: &Template, input: &dyn Fn(usize) -> TokenStream) -> TokenStream {
     let live = live(map);
     let lets = map.insts.iter().enumerate().filter(|&(at, _)| live[at]).map(|(at, &(inst, _))| {
         let value = match inst {
             Inst::Input(i) => input(i),
             Inst::Const(bits) => {
-                let value = f32_literal(f64::from_bits(bits) as f32);
+                let value = match given.iter().position(|&i| i == at) {
+                    Some(i) => {
+                        let field = format_ident!("c{i}");
+                        quote!(self.#field)
+                    }
+                    None => f32_literal(f64::from_bits(bits) as f32),
+                };
                 quote!(s.splat(#value))
             }
             Inst::Unary(op, a) => simd_unary(op, &v(a)),
@@ -170,14 +176,17 @@ fn simd_binary(op: Binary, a: &Ident, b: &Ident) -> TokenStream {
     quote!(s.#method(#a, #b))
 }
 
-fn simd(name: &Ident, map: &Map) -> TokenStream {
-    let n = map.n_inputs;
-    let body = simd_body(map, &|i| quote!(v[#i]));
-    let doc = format!(" {}", describe(map));
+fn simd(name: &Ident, template: &Template) -> TokenStream {
+    let n = template.map.n_inputs;
+    let body = simd_body(template, &|i| quote!(v[#i]));
+    let doc = format!(" {}", describe(&template.map, &template.given));
+    let given = given_names(template);
     quote! {
         #[doc = #doc]
         #[derive(Clone, Copy)]
-        struct #name;
+        struct #name {
+            #(#given: f32,)*
+        }
 
         impl kernels::map::MapF32<#n> for #name {
             #[inline(always)]
@@ -189,10 +198,15 @@ fn simd(name: &Ident, map: &Map) -> TokenStream {
     }
 }
 
-fn epilogue(name: &Ident, map: &Map, varies: &[(bool, bool)]) -> TokenStream {
+/// The fields for the numbers a function is given.
+fn given_names(template: &Template) -> Vec<Ident> {
+    (0..template.given.len()).map(|i| format_ident!("c{i}")).collect()
+}
+
+fn epilogue(name: &Ident, template: &Template, varies: &[(bool, bool)]) -> TokenStream {
     let fields: Vec<Ident> = (0..varies.len()).map(|i| format_ident!("a{i}")).collect();
     let strides: Vec<Ident> = (0..varies.len()).map(|i| format_ident!("row{i}")).collect();
-    let body = simd_body(map, &|i| match i.checked_sub(1) {
+    let body = simd_body(template, &|i| match i.checked_sub(1) {
         None => quote!(v),
         Some(i) => {
             let (field, stride) = (&fields[i], &strides[i]);
@@ -203,7 +217,8 @@ fn epilogue(name: &Ident, map: &Map, varies: &[(bool, bool)]) -> TokenStream {
             }
         }
     });
-    let doc = format!(" {}", describe(map));
+    let doc = format!(" {}", describe(&template.map, &template.given));
+    let given = given_names(template);
     let lifetime = if fields.is_empty() { quote!() } else { quote!(<'a>) };
     let anonymous = if fields.is_empty() { quote!() } else { quote!(<'_>) };
     quote! {
@@ -211,6 +226,7 @@ fn epilogue(name: &Ident, map: &Map, varies: &[(bool, bool)]) -> TokenStream {
         #[derive(Clone, Copy)]
         struct #name #lifetime {
             #(#fields: &'a [f32], #strides: usize,)*
+            #(#given: f32,)*
         }
 
         impl kernels::epilogue::Epilogue for #name #anonymous {
@@ -256,7 +272,7 @@ fn scalar(name: &Ident, map: &Map) -> TokenStream {
     let last = v(map.insts.len() - 1);
     let result = if map.dtype() == DType::Bool { quote!(u8::from(#last)) } else { quote!(#last) };
     let out = format_ident!("{}", map.dtype().rust());
-    let doc = format!(" {}", describe(map));
+    let doc = format!(" {}", describe(map, &[]));
     let lifetime = if n == 0 { quote!() } else { quote!(<'a>) };
     let anonymous = if n == 0 { quote!() } else { quote!(<'_>) };
     quote! {
@@ -453,11 +469,14 @@ fn f32_literal(value: f32) -> TokenStream {
 }
 
 /// The expression in the words people use, for the struct's doc line.
-fn describe(map: &Map) -> String {
+fn describe(map: &Map, given: &[usize]) -> String {
     let mut parts: Vec<String> = Vec::new();
-    for &(inst, dtype) in &map.insts {
+    for (at, &(inst, dtype)) in map.insts.iter().enumerate() {
         parts.push(match inst {
             Inst::Input(i) => format!("x{i}"),
+            Inst::Const(_) if given.contains(&at) => {
+                format!("c{}", given.iter().position(|&i| i == at).unwrap_or_default())
+            }
             Inst::Const(bits) if dtype.is_float() => format!("{}", f64::from_bits(bits)),
             Inst::Const(bits) => format!("{}", bits as i64),
             Inst::Unary(op, a) => format!("{op:?}({})", parts[a]),

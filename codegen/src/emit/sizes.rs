@@ -62,7 +62,7 @@ impl Sizes {
             Arg::Sizes(dims) | Arg::SizeSlice(dims) | Arg::Signeds(dims) => dims.iter().for_each(|dim| self.add(dim)),
             Arg::Table(rows) => rows.iter().flatten().for_each(|dim| self.add(dim)),
             Arg::Struct(_, fields) => fields.iter().for_each(|(_, arg)| self.add_arg(arg)),
-            Arg::Epilogue(_, captured) => captured.iter().for_each(|(_, row, col)| {
+            Arg::Epilogue(_, _, captured) => captured.iter().for_each(|(_, row, col)| {
                 self.add(row);
                 self.add(col);
             }),

@@ -193,32 +193,23 @@ impl Fields<'_> {
                     .collect();
                 quote!(#path { #(#fields),* })
             }
-            Arg::Func(func, captured) => {
+            Arg::Func(func, given, captured) => {
                 let name = exprs::name(*func);
-                if captured.is_empty() {
-                    let map = match &self.plan.funcs[func.0] {
-                        crate::plan::Func::Map(map) | crate::plan::Func::Epilogue(map, _) => map,
-                    };
-                    return if map.is_f32() { quote!(#name) } else { quote!(#name {}) };
-                }
                 let values = captured.iter().enumerate().map(|(i, operand)| {
                     let (field, value) = (format_ident!("a{i}"), self.read(operand));
                     quote!(#field: #value)
                 });
-                let values: Vec<_> = values.collect();
+                let values: Vec<_> = values.chain(given_fields(given)).collect();
                 quote!(#name { #(#values),* })
             }
-            Arg::Epilogue(func, captured) => {
+            Arg::Epilogue(func, given, captured) => {
                 let name = exprs::name(*func);
-                let values: Vec<_> = captured
-                    .iter()
-                    .enumerate()
-                    .map(|(i, (operand, row, _))| {
-                        let (field, stride) = (format_ident!("a{i}"), format_ident!("row{i}"));
-                        let (value, row) = (self.read(operand), self.sizes.usize(row));
-                        quote!(#field: #value, #stride: #row)
-                    })
-                    .collect();
+                let values = captured.iter().enumerate().map(|(i, (operand, row, _))| {
+                    let (field, stride) = (format_ident!("a{i}"), format_ident!("row{i}"));
+                    let (value, row) = (self.read(operand), self.sizes.usize(row));
+                    quote!(#field: #value, #stride: #row)
+                });
+                let values: Vec<_> = values.chain(given_fields(given)).collect();
                 quote!(#name { #(#values),* })
             }
         }
@@ -293,6 +284,14 @@ fn scaled(sizes: &Sizes, len: &Dim, by: &Dim) -> TokenStream {
 fn kernel_path(path: &str) -> TokenStream {
     let path: TokenStream = path.parse().unwrap_or_default();
     quote!(kernels::#path)
+}
+
+/// The fields of a generated function for the numbers it is given.
+fn given_fields(given: &[f64]) -> impl Iterator<Item = TokenStream> {
+    given.iter().enumerate().map(|(i, &value)| {
+        let (field, value) = (format_ident!("c{i}"), float(value));
+        quote!(#field: #value)
+    })
 }
 
 fn float(value: f64) -> TokenStream {

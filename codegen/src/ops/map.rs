@@ -13,6 +13,15 @@ pub struct Map {
     pub insts: Vec<(Inst, DType)>,
 }
 
+/// An expression apart from some of its numbers.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Template {
+    /// The expression, zero where a number is given.
+    pub map: Map,
+    /// The instructions whose numbers are given.
+    pub given: Vec<usize>,
+}
+
 /// One instruction; numbers index earlier instructions.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Inst {
@@ -312,6 +321,26 @@ impl Map {
             kept = Some(at);
         }
         (kept == self.insts.len().checked_sub(1)).then_some((low, high))
+    }
+
+    /// The expression apart from the numbers that a model was trained to have, and these; round ones belong to what the
+    /// expression is.
+    pub fn template(&self) -> (Template, Vec<f64>) {
+        let mut template = Template { map: self.clone(), given: Vec::new() };
+        let mut numbers = Vec::new();
+        if self.is_f32() {
+            for (at, (inst, _)) in template.map.insts.iter_mut().enumerate() {
+                let Inst::Const(bits) = inst else { continue };
+                let number = f64::from_bits(*bits);
+                let round = number.abs() <= 64.0 && (64.0 * number).fract() == 0.0;
+                if number.is_finite() && !round {
+                    *bits = 0;
+                    template.given.push(at);
+                    numbers.push(f64::from(number as f32));
+                }
+            }
+        }
+        (template, numbers)
     }
 
     /// Whether the program computes with `f32` alone (and truth values on the way), as the SIMD form of the kernel does.
@@ -703,12 +732,11 @@ impl Rules for Map {
     fn lower(&self, cx: &mut Lower) -> Result<(), String> {
         let shapes: Vec<Shape> = (0..self.n_inputs).map(|i| cx.ty(i).shape.clone()).collect();
         let (dims, strides) = collapse(&cx.out_ty(0).shape.clone(), &shapes);
-        let func = cx.func(self);
         let table = Arg::Table(strides);
         if self.is_f32() {
             let in_place = cx.in_place();
             let ins = (0..self.n_inputs).map(|i| (in_place != Some(i)).then(|| cx.input(i))).collect();
-            let out = cx.output(0);
+            let (out, func) = (cx.output(0), cx.func(self, Vec::new()));
             cx.call(
                 "map",
                 "Map",
@@ -717,21 +745,16 @@ impl Rules for Map {
                     ("ins", Arg::ReadOpts(ins)),
                     ("dims", Arg::Sizes(dims)),
                     ("strides", table),
-                    ("f", Arg::Func(func, Vec::new())),
+                    ("f", func),
                 ],
             );
         } else {
             let ins = (0..self.n_inputs).map(|i| cx.input(i)).collect();
-            let out = cx.output(0);
+            let (out, func) = (cx.output(0), cx.func(self, ins));
             cx.call(
                 "map",
                 "MapEach",
-                vec![
-                    ("out", Arg::Write(out)),
-                    ("dims", Arg::Sizes(dims)),
-                    ("strides", table),
-                    ("f", Arg::Func(func, ins)),
-                ],
+                vec![("out", Arg::Write(out)), ("dims", Arg::Sizes(dims)), ("strides", table), ("f", func)],
             );
         }
         Ok(())
@@ -806,6 +829,21 @@ mod tests {
         // Operand 0 is the other addend, operand 1 what relu reads.
         let lanes = [float(5.0), float(-3.0)];
         assert_eq!(composed.eval_lanes(&lanes).f, 5.0);
+    }
+
+    #[test]
+    fn expressions_that_differ_in_trained_numbers_share_a_template() {
+        let scaled = |by: f64| {
+            let mut map = Map::of(&[DType::F32]);
+            let (scale, three) = (map.number(by, DType::F32), map.number(3.0, DType::F32));
+            let shifted = map.binary(Binary::Add, 0, three);
+            let result = map.binary(Binary::Mul, shifted, scale);
+            map.finish(result).template()
+        };
+        let ((first, a), (second, b)) = (scaled(0.3), scaled(-1.7));
+        assert_eq!(first, second);
+        assert_eq!((a, b), (vec![f64::from(0.3_f32)], vec![f64::from(-1.7_f32)]));
+        assert_ne!(scaled(0.5).0, first);
     }
 
     #[test]

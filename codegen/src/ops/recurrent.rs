@@ -198,7 +198,7 @@ impl Layer {
         let part = |of: &Operand, from: usize, len: usize| of.part(Dim::from(from), Dim::from(len));
         let mut add = Map::of(&[DType::F32; 2]);
         let sum = add.binary(Binary::Add, 0, 1);
-        let func = cx.func(&add.finish(sum));
+        let func = cx.func(&add.finish(sum), Vec::new());
         let ins = vec![Some(part(&bias, 0, both)), Some(part(&bias, rows, both))];
         cx.prepare(
             "map",
@@ -208,7 +208,7 @@ impl Layer {
                 ("ins", Arg::ReadOpts(ins)),
                 ("dims", Arg::Sizes(vec![Dim::from(both)])),
                 ("strides", Arg::Table(vec![vec![Dim::from(1)]; 2])),
-                ("f", Arg::Func(func, Vec::new())),
+                ("f", func),
             ],
         );
         if both < rows {

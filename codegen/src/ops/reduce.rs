@@ -128,7 +128,7 @@ impl Rules for Reduce {
             let mut map = Map::of(&[dtype]);
             let divisor = map.number(divisor.max(1) as f64, dtype);
             let mean = map.binary(Binary::Div, 0, divisor);
-            let (func, out) = (cx.func(&map.finish(mean)), cx.output(0));
+            let (func, out) = (cx.func(&map.finish(mean), vec![x]), cx.output(0));
             cx.call(
                 "map",
                 "MapEach",
@@ -136,7 +136,7 @@ impl Rules for Reduce {
                     ("dims", Arg::Sizes(vec![out.len.clone()])),
                     ("out", Arg::Write(out)),
                     ("strides", Arg::Table(vec![vec![Dim::from(1)]])),
-                    ("f", Arg::Func(func, vec![x])),
+                    ("f", func),
                 ],
             );
         }
