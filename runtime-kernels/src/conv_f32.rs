@@ -349,7 +349,7 @@ impl<E: Epilogue> Correlation<E> {
                     from = x[at(0) * pitch[0] + at(1) * pitch[1] + at(2) * pitch[2]..].as_ptr();
                 } else {
                     let extent = [0, 1, 2].map(|dim| walk.extent(dim, size[dim]));
-                    self.fill_band(band, x, first, extent);
+                    s.enter(FillBand { band: &mut *band, x, walk, first, extent, groups, c_in });
                     from = band.as_ptr();
                     pitch = [extent[1] * extent[2] * c_in, extent[2] * c_in, c_in];
                 }
@@ -423,11 +423,28 @@ impl<E: Epilogue> Correlation<E> {
             panel += width;
         }
     }
+}
 
-    /// Copies the input pixels behind a block to `band`, `[extent][c_in]`, zero where they are padding.
+/// Copies the input pixels of a group's channels behind a block of output pixels to `band`, `[extent][c_in]`, zero where they
+/// are padding.
+struct FillBand<'a> {
+    band: &'a mut [f32],
+    /// The group's channels of an image.
+    x: &'a [f32],
+    walk: Walk,
+    first: [usize; 3],
+    extent: [usize; 3],
+    groups: usize,
+    c_in: usize,
+}
+
+impl Task for FillBand<'_> {
+    type Out = ();
+
     #[inline(always)]
-    fn fill_band(&self, band: &mut [f32], x: &[f32], first: [usize; 3], extent: [usize; 3]) {
-        let &Self { input, walk, groups, c_in, .. } = self;
+    fn run<S: Simd>(self, _: S) {
+        let Self { band, x, walk, first, extent, groups, c_in } = self;
+        let input = walk.input;
         let at = |dim: usize, i: usize| (first[dim] * walk.stride[dim] + i).wrapping_add_signed(-walk.pad[dim]);
         let line_len = extent[2] * c_in;
         // Of a line, the pixels `left..right` are input.

@@ -7,7 +7,7 @@
 use super::conv_f32::{ConvShape, Walk};
 use super::epilogue::Epilogue;
 use super::matmul_f32::copy_stride;
-use super::simd::Simd;
+use super::simd::{Simd, Task};
 use super::split::Part;
 use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, Stage, Window, panel_groups, shares, tile_rows, widest};
 use super::window::volume;
@@ -127,9 +127,8 @@ impl<E: Epilogue> ConvRows<'_, E> {
             let n = at_most.min(rows.end - first);
             for from in (0..k).step_by(stage) {
                 let len = stage.min(k - from);
-                for (row, pixel) in copy.chunks_exact_mut(stride).zip(first..first + n) {
-                    self.gather(&mut row[..len], x, pixel, from);
-                }
+                let rows = &mut copy[..n * stride];
+                s.enter(GatherRows { rows, stride, x, shape, group, first, from, len });
                 // SAFETY: `copy` has `n` rows of `len` elements, and the output these pixels, which are this part's.
                 unsafe { self.stage(s, &product, copy.as_ptr(), first, n, (from, len), stage) };
             }
@@ -179,30 +178,55 @@ impl<E: Epilogue> ConvRows<'_, E> {
             panel += width;
         }
     }
+}
 
-    /// Elements `from..` of the window of an output pixel, as many as `row` is long.
+/// Copies elements `from..from + len` of the windows of output pixels to rows `stride` apart.
+struct GatherRows<'a> {
+    rows: &'a mut [f32],
+    stride: usize,
+    x: &'a [f32],
+    shape: &'a ConvShape,
+    group: usize,
+    /// The pixel of the first row.
+    first: usize,
+    from: usize,
+    len: usize,
+}
+
+impl Task for GatherRows<'_> {
+    type Out = ();
+
     #[inline(always)]
-    fn gather(&self, row: &mut [f32], x: &[f32], pixel: usize, from: usize) {
-        let &ConvShape { input, output, kernel, stride, dilation, pad, groups, c_in, .. } = self.shape;
-        let entry = pixel / volume(output);
-        let [depth, height, width] =
-            [pixel / output[2] / output[1] % output[0], pixel / output[2] % output[1], pixel % output[2]];
-        let mut done = 0;
-        while done < row.len() {
-            let (tap, channel) = ((from + done) / c_in, (from + done) % c_in);
-            let n = (c_in - channel).min(row.len() - done);
-            let at = |dim: usize, o: usize, t: usize| (o * stride[dim] + t * dilation[dim]).wrapping_sub(pad[dim]);
-            let z = at(0, depth, tap / kernel[2] / kernel[1]);
-            let y = at(1, height, tap / kernel[2] % kernel[1]);
-            let l = at(2, width, tap % kernel[2]);
-            let to = &mut row[done..done + n];
-            if z < input[0] && y < input[1] && l < input[2] {
-                let pixel = ((entry * input[0] + z) * input[1] + y) * input[2] + l;
-                to.copy_from_slice(&x[(pixel * groups + self.group) * c_in + channel..][..n]);
-            } else {
-                to.fill(0.0);
-            }
-            done += n;
+    fn run<S: Simd>(self, _: S) {
+        let Self { rows, stride, x, shape, group, first, from, len } = self;
+        for (i, row) in rows.chunks_exact_mut(stride).enumerate() {
+            gather(&mut row[..len], x, shape, group, first + i, from);
         }
+    }
+}
+
+/// Elements `from..` of the window of an output pixel, as many as `row` is long.
+#[inline(always)]
+fn gather(row: &mut [f32], x: &[f32], shape: &ConvShape, group: usize, pixel: usize, from: usize) {
+    let ConvShape { input, output, kernel, stride, dilation, pad, groups, c_in, .. } = *shape;
+    let entry = pixel / volume(output);
+    let [depth, height, width] =
+        [pixel / output[2] / output[1] % output[0], pixel / output[2] % output[1], pixel % output[2]];
+    let mut done = 0;
+    while done < row.len() {
+        let (tap, channel) = ((from + done) / c_in, (from + done) % c_in);
+        let n = (c_in - channel).min(row.len() - done);
+        let at = |dim: usize, o: usize, t: usize| (o * stride[dim] + t * dilation[dim]).wrapping_sub(pad[dim]);
+        let z = at(0, depth, tap / kernel[2] / kernel[1]);
+        let y = at(1, height, tap / kernel[2] % kernel[1]);
+        let l = at(2, width, tap % kernel[2]);
+        let to = &mut row[done..done + n];
+        if z < input[0] && y < input[1] && l < input[2] {
+            let pixel = ((entry * input[0] + z) * input[1] + y) * input[2] + l;
+            to.copy_from_slice(&x[(pixel * groups + group) * c_in + channel..][..n]);
+        } else {
+            to.fill(0.0);
+        }
+        done += n;
     }
 }

@@ -273,48 +273,71 @@ impl<E: Epilogue> Product<'_, E> {
         panel: usize,
         panels: usize,
         stage: &Stage,
-        mut ahead: Ahead,
+        ahead: Ahead,
     ) {
-        if n == 0 {
-            return;
+        if n > 0 {
+            s.enter(Strips { product: self, a, out, row, rows, n, panel, panels, stage, ahead });
         }
+    }
+}
+
+/// The arguments of [`Product::strips`], whose caller vouches for them.
+struct Strips<'a, E> {
+    product: &'a Product<'a, E>,
+    a: *const f32,
+    out: usize,
+    row: usize,
+    rows: usize,
+    n: usize,
+    panel: usize,
+    panels: usize,
+    stage: &'a Stage,
+    ahead: Ahead,
+}
+
+impl<E: Epilogue> Task for Strips<'_, E> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { product, a, out, row, rows, n, panel, panels, stage, mut ahead } = self;
         let first = panel * PANEL;
-        let cols = (self.n - first).min(panels * PANEL);
+        let cols = (product.n - first).min(panels * PANEL);
         // SAFETY: the caller promises that the panels lie within `b`, and their columns within the output.
         let (a, b, out) = unsafe {
-            let b = self.b.add(panel * self.panel_stride + stage.k_from * PANEL);
-            (a.add(stage.a_from), b, self.out.add(out + first))
+            let b = product.b.add(panel * product.panel_stride + stage.k_from * PANEL);
+            (a.add(stage.a_from), b, product.out.add(out + first))
         };
-        let bias = match self.bias {
+        let bias = match product.bias {
             Some(bias) if stage.first => bias[first..first + panels * PANEL].as_ptr(),
             _ => core::ptr::null(),
         };
-        let clamp = self.epilogue.clamp().filter(|_| stage.last);
+        let clamp = product.epilogue.clamp().filter(|_| stage.last);
         let operands = Operands {
             strips: n,
             a,
-            row_stride: self.row_stride,
+            row_stride: product.row_stride,
             window: stage.window,
             b,
-            panel_stride: self.panel_stride,
+            panel_stride: product.panel_stride,
             bias,
             adds: !stage.first,
             clamp,
             dst: out,
-            dst_stride: self.out_stride,
+            dst_stride: product.out_stride,
             ahead,
         };
         let finish = Finish {
             tile: out,
-            tile_stride: self.out_stride,
+            tile_stride: product.out_stride,
             out,
-            out_stride: self.out_stride,
-            row: self.row + row,
-            row_step: self.row_step,
-            col: self.col + first,
+            out_stride: product.out_stride,
+            row: product.row + row,
+            row_step: product.row_step,
+            col: product.col + first,
             rows: rows * n,
             cols,
-            epilogue: self.epilogue,
+            epilogue: product.epilogue,
         };
         let finishes = stage.last && !E::IDENTITY && clamp.is_none();
         if cols == panels * PANEL {
@@ -328,9 +351,9 @@ impl<E: Epilogue> Product<'_, E> {
         let mut spill = MaybeUninit::<Spill>::uninit();
         let tile: *mut f32 = spill.as_mut_ptr().cast();
         for strip in 0..n {
-            let (above, row) = (strip * rows, self.row + row + strip * rows * self.row_step);
+            let (above, row) = (strip * rows, product.row + row + strip * rows * product.row_step);
             // SAFETY: the strip's rows are among the caller's.
-            let (a, out) = unsafe { (a.add(above * self.row_stride), out.add(above * self.out_stride)) };
+            let (a, out) = unsafe { (a.add(above * product.row_stride), out.add(above * product.out_stride)) };
             let copy = Finish { tile: out, out: tile, out_stride: 4 * PANEL, row, rows, ..finish.as_it_is() };
             if !stage.first {
                 s.enter(copy);
