@@ -9,7 +9,8 @@ use super::epilogue::Epilogue;
 use super::matmul_f32::blocks;
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
-use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, Stages, Window, panel_groups, shares, tile_rows, widest};
+use super::stages::{Stages, Window};
+use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, panel_groups, shares, tile_rows, widest};
 use super::window::volume;
 
 /// The sizes of a convolution; spatial dimensions are `[depth, height, width]`, those a model lacks are 1.

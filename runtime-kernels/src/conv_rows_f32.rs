@@ -9,7 +9,8 @@ use super::epilogue::Epilogue;
 use super::matmul_f32::copy_stride;
 use super::simd::{Simd, Task};
 use super::split::Part;
-use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, Stage, Window, panel_groups, shares, tile_rows, widest};
+use super::stages::{Stage, Window};
+use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, panel_groups, shares, tile_rows, widest};
 use super::window::volume;
 
 /// Floats that the rows may have together.

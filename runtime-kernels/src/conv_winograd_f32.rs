@@ -15,7 +15,8 @@ use super::epilogue::{Epilogue, Identity};
 use super::matmul_f32::blocks;
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
-use super::tile_f32::{MOST_ROWS, PANEL, Product, Window};
+use super::stages::Window;
+use super::tile_f32::{MOST_ROWS, PANEL, Product};
 use super::window::volume;
 
 /// Output pixels of a tile along an axis, and input pixels behind them.

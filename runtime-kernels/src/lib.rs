@@ -85,6 +85,7 @@ pub mod simd_wasm;
 pub mod softmax;
 pub mod source;
 pub mod split;
+mod stages;
 pub mod strided;
 #[cfg(feature = "std")]
 pub mod team;

@@ -8,7 +8,8 @@ use super::matmul_f32::{
 };
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
-use super::tile_f32::{MOST_ROWS, PANEL, Product, Window};
+use super::stages::Window;
+use super::tile_f32::{MOST_ROWS, PANEL, Product};
 
 /// `out[.., m, n] = epilogue(a[.., m, k] * b[.., k, n])`, both operands activations with strides of their own.
 ///

@@ -8,7 +8,8 @@
 use super::epilogue::Epilogue;
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
-use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, Stages, Window, panel_groups, shares, tile_rows, widest};
+use super::stages::{Stages, Window};
+use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, panel_groups, shares, tile_rows, widest};
 use super::tile_transpose::{TILE, transpose_tile};
 
 /// Floats of A that a block of rows may have: most of a 512 KiB cache.

@@ -65,6 +65,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("simd_wasm", include_str!("simd_wasm.rs")),
     ("softmax", include_str!("softmax.rs")),
     ("split", include_str!("split.rs")),
+    ("stages", include_str!("stages.rs")),
     ("strided", include_str!("strided.rs")),
     ("team", include_str!("team.rs")),
     ("text_case", include_str!("text_case.rs")),
