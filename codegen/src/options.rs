@@ -21,7 +21,7 @@ pub struct Options {
     pub isa: Vec<IsaChoice>,
     /// Whether the application has `std`. Without it the working memory is inside the struct and sizes must be fixed or bounded.
     pub std: bool,
-    /// Whether convolutions may take Winograd's form, which has fewer multiplications, more weights and about two bits less of
+    /// Whether convolutions may take Winograd's form, which has fewer multiplications, more weights and about one bit less of
     /// precision.
     pub winograd: bool,
     /// Whether the tuning file beside the model, as `kiln tune` writes it, chooses how layers are done; without one a cost

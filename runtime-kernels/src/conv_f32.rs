@@ -388,9 +388,9 @@ impl<E: Epilogue> Correlation<E> {
     ) {
         let panels = product.n.div_ceil(PANEL);
         let out = |dim: usize, i: usize| self.out_first[dim] + (first[dim] + i) * self.out_step[dim];
-        // Few strips read a panel so seldom that it need not stay.
         let at_once = widest::<S>(size[2], product.window.len(), true);
         let strips = size[2].div_ceil(tile_rows::<S>(product.row_stride, at_once.min(panels)));
+        // Few strips read a panel so seldom that it need not stay.
         let stages =
             if strips * size[0] * size[1] <= 3 { Stages::whole(product.window) } else { product.window.stages() };
         let mut panel = 0;
