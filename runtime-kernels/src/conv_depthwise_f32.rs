@@ -8,9 +8,10 @@ use core::ops::Range;
 
 use super::conv_f32::ConvShape;
 use super::epilogue::Epilogue;
+use super::finish_f32::finish;
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, own, parts, times, whole};
-use super::tile_f32::finish;
+
 use super::window::{taps_inside, volume};
 
 /// `out = epilogue(conv(x, w) + bias)` with one input and one output channel per group, with `w` packed by

@@ -6,6 +6,7 @@
 
 use super::conv_rows_f32::{ConvRows, gathers, may_gather, rows_scratch_len};
 use super::epilogue::Epilogue;
+use super::finish_f32::{Entered, Finishing};
 use super::matmul_f32::blocks;
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
@@ -98,6 +99,8 @@ impl<E: Epilogue> Split for Conv<'_, E> {
         // by that part.
         let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
         let &Self { x, w, bias, shape, epilogue, .. } = task;
+        let epilogue = Entered::new(s, epilogue);
+        let finishing = epilogue.finishing();
         let walk = Walk::of_conv(&shape);
         let columns = shape.c_out.div_ceil(PANEL) * PANEL;
         let w_len = walk.taps() * shape.c_in * columns;
@@ -105,7 +108,7 @@ impl<E: Epilogue> Split for Conv<'_, E> {
         for group in groups {
             let (w, bias) = (&w[group * w_len..][..w_len], bias.map(|bias| &bias[group * columns..][..columns]));
             if gathers(&shape) {
-                let rows = ConvRows { shape: &shape, group, x, w, bias, epilogue };
+                let rows = ConvRows { shape: &shape, group, x, w, bias, finishing };
                 // SAFETY: the output is written through this pointer alone, this part of it by this caller.
                 unsafe { rows.run(s, out, scratch, part) };
                 continue;
@@ -121,7 +124,7 @@ impl<E: Epilogue> Split for Conv<'_, E> {
                 group,
                 c_in: shape.c_in,
                 c_out: shape.c_out,
-                epilogue,
+                finishing,
             };
             // SAFETY: the output is written through this pointer alone, this part of it by this caller.
             unsafe { correlation.run(s, out, x, w, bias, scratch, part) };
@@ -246,7 +249,7 @@ const fn even(n: usize, most: usize) -> usize {
 }
 
 /// The correlation of one group's channels with its weights, onto every `out_step`-th output pixel.
-pub(super) struct Correlation<E> {
+pub(super) struct Correlation<'a> {
     pub batch: usize,
     pub input: [usize; 3],
     pub walk: Walk,
@@ -260,10 +263,10 @@ pub(super) struct Correlation<E> {
     pub group: usize,
     pub c_in: usize,
     pub c_out: usize,
-    pub epilogue: E,
+    pub finishing: Finishing<'a>,
 }
 
-impl<E: Epilogue> Correlation<E> {
+impl Correlation<'_> {
     /// Computes part of all batch entries from `w` and `bias`, those of the group, `x` and `out`, those of all groups.
     ///
     /// # Safety
@@ -279,96 +282,7 @@ impl<E: Epilogue> Correlation<E> {
         scratch: &mut [f32],
         part: Part,
     ) {
-        let &Self { batch, walk, groups, group, c_in, c_out, .. } = self;
-        let k = walk.taps() * c_in;
-        let panels = c_out.div_ceil(PANEL);
-        let (in_pixels, out_pixels) = (volume(self.input), volume(self.output));
-        let x = &x[..batch * in_pixels * groups * c_in];
-        assert!(out.len() >= batch * out_pixels * groups * c_out, "the output of a convolution is too short");
-        let w = &w[..panels * k * PANEL];
-        let bias = bias.map(|bias| &bias[..panels * PANEL]);
-        if batch * volume(walk.pixels) * c_out == 0 {
-            return;
-        }
-        for dim in 0..3 {
-            assert!(self.out_first[dim] + (walk.pixels[dim] - 1) * self.out_step[dim] < self.output[dim]);
-        }
-        let inside = walk.stays_inside();
-        let pointwise = inside && walk.taps() == 1 && walk.pixels == self.input && walk.pixels == self.output;
-        let block = walk.block(c_in, c_out);
-        let n_blocks = (0..3).map(|dim| walk.pixels[dim].div_ceil(block[dim])).product::<usize>();
-        let (rows, row_cost) = if pointwise {
-            ((batch * in_pixels).div_ceil(MOST_ROWS), MOST_ROWS)
-        } else {
-            (batch * n_blocks, volume(block))
-        };
-        let (rows, pairs) = part.grid(rows, panels.div_ceil(2), row_cost, 2 * PANEL);
-        let columns = pairs.start * 2 * PANEL..(pairs.end * 2 * PANEL).min(c_out);
-        if rows.is_empty() || columns.is_empty() {
-            return;
-        }
-        let (w, bias) = (&w[columns.start * k..], bias.map(|bias| &bias[columns.start..]));
-        let product = Product {
-            // SAFETY: within the first pixel of the output, whose length was checked.
-            out: unsafe { out.cast::<f32>().add(group * c_out + columns.start) },
-            out_stride: self.out_step[2] * groups * c_out,
-            row: 0,
-            row_step: self.out_step[2],
-            col: group * c_out + columns.start,
-            n: columns.len(),
-            row_stride: groups * c_in,
-            window: Window::contiguous(k),
-            b: w.as_ptr(),
-            panel_stride: k * PANEL,
-            after: 0,
-            bias,
-            epilogue: self.epilogue,
-        };
-        let x = if k == 0 { x } else { &x[group * c_in..] };
-        if pointwise {
-            let rows = rows.start * MOST_ROWS..(rows.end * MOST_ROWS).min(batch * in_pixels);
-            // SAFETY: every pixel of the input, `groups * c_in` apart, makes a row of the output, all of the lengths
-            // just cut; with one tap and as many pixels out as in, the walk visits each pixel in order.
-            return unsafe {
-                let x = x.as_ptr().add(rows.start * product.row_stride);
-                blocks(s, &product, x, rows.start, rows.len(), k);
-            };
-        }
-        let band = if inside { &mut [][..] } else { &mut scratch[..walk.band_len(block, c_in)] };
-        for entry in rows.start / n_blocks..rows.end.div_ceil(n_blocks) {
-            let x = &x[entry * in_pixels * groups * c_in..];
-            let (skip, end) = (rows.start.saturating_sub(entry * n_blocks), rows.end - entry * n_blocks);
-            for first in Blocks::new(walk.pixels, block).take(end).skip(skip) {
-                let size = [0, 1, 2].map(|dim| block[dim].min(walk.pixels[dim] - first[dim]));
-                let (from, pitch);
-                if k == 0 {
-                    (from, pitch) = (x.as_ptr(), [0; 3]);
-                } else if inside || walk.block_stays_inside(first, size) {
-                    let pixel = groups * c_in;
-                    pitch = [self.input[1] * self.input[2] * pixel, self.input[2] * pixel, pixel];
-                    let at = |dim: usize| (first[dim] * walk.stride[dim]).wrapping_add_signed(-walk.pad[dim]);
-                    from = x[at(0) * pitch[0] + at(1) * pitch[1] + at(2) * pitch[2]..].as_ptr();
-                } else {
-                    let extent = [0, 1, 2].map(|dim| walk.extent(dim, size[dim]));
-                    s.enter(FillBand { band: &mut *band, x, walk, first, extent, groups, c_in });
-                    from = band.as_ptr();
-                    pitch = [extent[1] * extent[2] * c_in, extent[2] * c_in, c_in];
-                }
-                let mut window = Window {
-                    taps: walk.kernel,
-                    strides: [0, 1, 2].map(|dim| walk.dilation[dim] * pitch[dim]),
-                    run: c_in,
-                };
-                if window.strides[2] == c_in || walk.kernel[2] == 1 {
-                    window.run *= walk.kernel[2];
-                    window.taps[2] = 1;
-                }
-                let product = Product { row_stride: walk.stride[2] * pitch[2], window, ..product };
-                // SAFETY: the windows of the block's pixels lie within the input or the band, as just established; the
-                // output's pixels were checked against its size above, and `w` and `bias` cut to their lengths.
-                unsafe { self.block(s, &product, from, pitch, entry * out_pixels, first, size) };
-            }
-        }
+        s.enter(CorrelationPart { correlation: self, out, x, w, bias, scratch, part });
     }
 
     /// Computes the output pixels `first..first + size`, whose first window starts at `from`.
@@ -379,7 +293,7 @@ impl<E: Epilogue> Correlation<E> {
     unsafe fn block<S: Simd>(
         &self,
         s: S,
-        product: &Product<'_, E>,
+        product: &Product<'_>,
         from: *const f32,
         pitch: [usize; 3],
         entry_row: usize,
@@ -422,6 +336,120 @@ impl<E: Epilogue> Correlation<E> {
                 }
             }
             panel += width;
+        }
+    }
+}
+
+/// The arguments of [`Correlation::run`], whose caller vouches for them.
+struct CorrelationPart<'a> {
+    correlation: &'a Correlation<'a>,
+    out: *mut [f32],
+    x: &'a [f32],
+    w: &'a [f32],
+    bias: Option<&'a [f32]>,
+    scratch: &'a mut [f32],
+    part: Part,
+}
+
+impl Task for CorrelationPart<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { correlation, out, x, w, bias, scratch, part } = self;
+        let &Correlation { batch, walk, groups, group, c_in, c_out, .. } = correlation;
+        let k = walk.taps() * c_in;
+        let panels = c_out.div_ceil(PANEL);
+        let (in_pixels, out_pixels) = (volume(correlation.input), volume(correlation.output));
+        let x = &x[..batch * in_pixels * groups * c_in];
+        assert!(out.len() >= batch * out_pixels * groups * c_out, "the output of a convolution is too short");
+        let w = &w[..panels * k * PANEL];
+        let bias = bias.map(|bias| &bias[..panels * PANEL]);
+        if batch * volume(walk.pixels) * c_out == 0 {
+            return;
+        }
+        for dim in 0..3 {
+            assert!(
+                correlation.out_first[dim] + (walk.pixels[dim] - 1) * correlation.out_step[dim]
+                    < correlation.output[dim]
+            );
+        }
+        let inside = walk.stays_inside();
+        let pointwise =
+            inside && walk.taps() == 1 && walk.pixels == correlation.input && walk.pixels == correlation.output;
+        let block = walk.block(c_in, c_out);
+        let n_blocks = (0..3).map(|dim| walk.pixels[dim].div_ceil(block[dim])).product::<usize>();
+        let (rows, row_cost) = if pointwise {
+            ((batch * in_pixels).div_ceil(MOST_ROWS), MOST_ROWS)
+        } else {
+            (batch * n_blocks, volume(block))
+        };
+        let (rows, pairs) = part.grid(rows, panels.div_ceil(2), row_cost, 2 * PANEL);
+        let columns = pairs.start * 2 * PANEL..(pairs.end * 2 * PANEL).min(c_out);
+        if rows.is_empty() || columns.is_empty() {
+            return;
+        }
+        let (w, bias) = (&w[columns.start * k..], bias.map(|bias| &bias[columns.start..]));
+        let product = Product {
+            // SAFETY: within the first pixel of the output, whose length was checked.
+            out: unsafe { out.cast::<f32>().add(group * c_out + columns.start) },
+            out_stride: correlation.out_step[2] * groups * c_out,
+            row: 0,
+            row_step: correlation.out_step[2],
+            col: group * c_out + columns.start,
+            n: columns.len(),
+            row_stride: groups * c_in,
+            window: Window::contiguous(k),
+            b: w.as_ptr(),
+            panel_stride: k * PANEL,
+            after: 0,
+            bias,
+            finishing: correlation.finishing,
+        };
+        let x = if k == 0 { x } else { &x[group * c_in..] };
+        if pointwise {
+            let rows = rows.start * MOST_ROWS..(rows.end * MOST_ROWS).min(batch * in_pixels);
+            // SAFETY: every pixel of the input, `groups * c_in` apart, makes a row of the output, all of the lengths
+            // just cut; with one tap and as many pixels out as in, the walk visits each pixel in order.
+            return unsafe {
+                let x = x.as_ptr().add(rows.start * product.row_stride);
+                blocks(s, &product, x, rows.start, rows.len(), k);
+            };
+        }
+        let band = if inside { &mut [][..] } else { &mut scratch[..walk.band_len(block, c_in)] };
+        for entry in rows.start / n_blocks..rows.end.div_ceil(n_blocks) {
+            let x = &x[entry * in_pixels * groups * c_in..];
+            let (skip, end) = (rows.start.saturating_sub(entry * n_blocks), rows.end - entry * n_blocks);
+            for first in Blocks::new(walk.pixels, block).take(end).skip(skip) {
+                let size = [0, 1, 2].map(|dim| block[dim].min(walk.pixels[dim] - first[dim]));
+                let (from, pitch);
+                if k == 0 {
+                    (from, pitch) = (x.as_ptr(), [0; 3]);
+                } else if inside || walk.block_stays_inside(first, size) {
+                    let pixel = groups * c_in;
+                    pitch = [correlation.input[1] * correlation.input[2] * pixel, correlation.input[2] * pixel, pixel];
+                    let at = |dim: usize| (first[dim] * walk.stride[dim]).wrapping_add_signed(-walk.pad[dim]);
+                    from = x[at(0) * pitch[0] + at(1) * pitch[1] + at(2) * pitch[2]..].as_ptr();
+                } else {
+                    let extent = [0, 1, 2].map(|dim| walk.extent(dim, size[dim]));
+                    s.enter(FillBand { band: &mut *band, x, walk, first, extent, groups, c_in });
+                    from = band.as_ptr();
+                    pitch = [extent[1] * extent[2] * c_in, extent[2] * c_in, c_in];
+                }
+                let mut window = Window {
+                    taps: walk.kernel,
+                    strides: [0, 1, 2].map(|dim| walk.dilation[dim] * pitch[dim]),
+                    run: c_in,
+                };
+                if window.strides[2] == c_in || walk.kernel[2] == 1 {
+                    window.run *= walk.kernel[2];
+                    window.taps[2] = 1;
+                }
+                let product = Product { row_stride: walk.stride[2] * pitch[2], window, ..product };
+                // SAFETY: the windows of the block's pixels lie within the input or the band, as just established; the
+                // output's pixels were checked against its size above, and `w` and `bias` cut to their lengths.
+                unsafe { correlation.block(s, &product, from, pitch, entry * out_pixels, first, size) };
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 //! The copy costs what it does once for all output channels, so narrow lines need many of them to pay.
 
 use super::conv_f32::{ConvShape, Walk};
-use super::epilogue::Epilogue;
+use super::finish_f32::Finishing;
 use super::matmul_f32::copy_stride;
 use super::simd::{Simd, Task};
 use super::split::Part;
@@ -72,7 +72,7 @@ const fn block_rows(shape: &ConvShape) -> usize {
 }
 
 /// The sizes, and the operands of one group of channels.
-pub(super) struct ConvRows<'a, E> {
+pub(super) struct ConvRows<'a> {
     pub shape: &'a ConvShape,
     pub group: usize,
     /// `[batch][input][groups * c_in]`
@@ -81,60 +81,17 @@ pub(super) struct ConvRows<'a, E> {
     pub w: &'a [f32],
     /// Of the group, in whole panels.
     pub bias: Option<&'a [f32]>,
-    pub epilogue: E,
+    pub finishing: Finishing<'a>,
 }
 
-impl<E: Epilogue> ConvRows<'_, E> {
+impl ConvRows<'_> {
     /// Computes part of the group's results, in `rows_scratch_len` floats of scratch.
     ///
     /// # Safety
     /// `out`, `[batch][output][groups * c_out]`, must be valid, and the elements of this group and part used by nothing else.
     #[inline(always)]
     pub unsafe fn run<S: Simd>(&self, s: S, out: *mut [f32], scratch: &mut [f32], part: Part) {
-        let &Self { shape, group, .. } = self;
-        let &ConvShape { batch, input, output, groups, c_in, c_out, .. } = shape;
-        let (k, panels, pixels) = (k_len(shape), c_out.div_ceil(PANEL), batch * volume(output));
-        assert!(out.len() >= pixels * groups * c_out, "the output of a convolution is too short");
-        let x = &self.x[..batch * volume(input) * groups * c_in];
-        let (w, bias) = (&self.w[..panels * k * PANEL], self.bias.map(|bias| &bias[..panels * PANEL]));
-        let (strips, pairs) = part.grid(pixels.div_ceil(MOST_ROWS), panels.div_ceil(2), MOST_ROWS, 2 * PANEL);
-        let rows = strips.start * MOST_ROWS..(strips.end * MOST_ROWS).min(pixels);
-        let columns = pairs.start * 2 * PANEL..(pairs.end * 2 * PANEL).min(c_out);
-        if rows.is_empty() || columns.is_empty() {
-            return;
-        }
-        let (stage, at_most) = (stage_len(shape), block_rows(shape));
-        let stride = copy_stride(stage);
-        let copy = &mut scratch[..at_most * stride];
-        let (w, bias) = (&w[columns.start * k..], bias.map(|bias| &bias[columns.start..]));
-        let product = Product {
-            // SAFETY: within the first pixel of the output, whose length was checked.
-            out: unsafe { out.cast::<f32>().add(group * c_out + columns.start) },
-            out_stride: groups * c_out,
-            row: 0,
-            row_step: 1,
-            col: group * c_out + columns.start,
-            n: columns.len(),
-            row_stride: stride,
-            window: Window::contiguous(k),
-            b: w.as_ptr(),
-            panel_stride: k * PANEL,
-            after: 0,
-            bias,
-            epilogue: self.epilogue,
-        };
-        let mut first = rows.start;
-        while first < rows.end {
-            let n = at_most.min(rows.end - first);
-            for from in (0..k).step_by(stage) {
-                let len = stage.min(k - from);
-                let rows = &mut copy[..n * stride];
-                s.enter(GatherRows { rows, stride, x, shape, group, first, from, len });
-                // SAFETY: `copy` has `n` rows of `len` elements, and the output these pixels, which are this part's.
-                unsafe { self.stage(s, &product, copy.as_ptr(), first, n, (from, len), stage) };
-            }
-            first += n;
-        }
+        s.enter(ConvRowsPart { conv: self, out, scratch, part });
     }
 
     /// Adds the products of elements `from..from + len` of k for `n` pixels from `first`, whose rows are at `a`.
@@ -145,7 +102,7 @@ impl<E: Epilogue> ConvRows<'_, E> {
     unsafe fn stage<S: Simd>(
         &self,
         s: S,
-        product: &Product<'_, E>,
+        product: &Product<'_>,
         a: *const f32,
         first: usize,
         n: usize,
@@ -177,6 +134,67 @@ impl<E: Epilogue> ConvRows<'_, E> {
                 start += rows * count;
             }
             panel += width;
+        }
+    }
+}
+
+/// The arguments of [`ConvRows::run`], whose caller vouches for them.
+struct ConvRowsPart<'a> {
+    conv: &'a ConvRows<'a>,
+    out: *mut [f32],
+    scratch: &'a mut [f32],
+    part: Part,
+}
+
+impl Task for ConvRowsPart<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { conv, out, scratch, part } = self;
+        let &ConvRows { shape, group, .. } = conv;
+        let &ConvShape { batch, input, output, groups, c_in, c_out, .. } = shape;
+        let (k, panels, pixels) = (k_len(shape), c_out.div_ceil(PANEL), batch * volume(output));
+        assert!(out.len() >= pixels * groups * c_out, "the output of a convolution is too short");
+        let x = &conv.x[..batch * volume(input) * groups * c_in];
+        let (w, bias) = (&conv.w[..panels * k * PANEL], conv.bias.map(|bias| &bias[..panels * PANEL]));
+        let (strips, pairs) = part.grid(pixels.div_ceil(MOST_ROWS), panels.div_ceil(2), MOST_ROWS, 2 * PANEL);
+        let rows = strips.start * MOST_ROWS..(strips.end * MOST_ROWS).min(pixels);
+        let columns = pairs.start * 2 * PANEL..(pairs.end * 2 * PANEL).min(c_out);
+        if rows.is_empty() || columns.is_empty() {
+            return;
+        }
+        let (stage, at_most) = (stage_len(shape), block_rows(shape));
+        let stride = copy_stride(stage);
+        let copy = &mut scratch[..at_most * stride];
+        let (w, bias) = (&w[columns.start * k..], bias.map(|bias| &bias[columns.start..]));
+        let product = Product {
+            // SAFETY: within the first pixel of the output, whose length was checked.
+            out: unsafe { out.cast::<f32>().add(group * c_out + columns.start) },
+            out_stride: groups * c_out,
+            row: 0,
+            row_step: 1,
+            col: group * c_out + columns.start,
+            n: columns.len(),
+            row_stride: stride,
+            window: Window::contiguous(k),
+            b: w.as_ptr(),
+            panel_stride: k * PANEL,
+            after: 0,
+            bias,
+            finishing: conv.finishing,
+        };
+        let mut first = rows.start;
+        while first < rows.end {
+            let n = at_most.min(rows.end - first);
+            for from in (0..k).step_by(stage) {
+                let len = stage.min(k - from);
+                let rows = &mut copy[..n * stride];
+                s.enter(GatherRows { rows, stride, x, shape, group, first, from, len });
+                // SAFETY: `copy` has `n` rows of `len` elements, and the output these pixels, which are this part's.
+                unsafe { conv.stage(s, &product, copy.as_ptr(), first, n, (from, len), stage) };
+            }
+            first += n;
         }
     }
 }

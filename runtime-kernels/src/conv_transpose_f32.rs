@@ -6,6 +6,7 @@
 
 use super::conv_f32::{ConvShape, Correlation, Walk, conv_parts, group_share};
 use super::epilogue::Epilogue;
+use super::finish_f32::Entered;
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, whole};
 use super::tile_f32::PANEL;
@@ -70,6 +71,8 @@ impl<E: Epilogue> Split for ConvTranspose<'_, E> {
         // by that part.
         let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
         let &Self { x, w, bias, shape, epilogue, .. } = task;
+        let epilogue = Entered::new(s, epilogue);
+        let finishing = epilogue.finishing();
         let columns = shape.c_out.div_ceil(PANEL) * PANEL;
         let (groups, part) = group_share(shape.groups, part);
         let group_len = Phase::all(&shape).map(|phase| phase.taps()).sum::<usize>() * shape.c_in * columns;
@@ -88,7 +91,7 @@ impl<E: Epilogue> Split for ConvTranspose<'_, E> {
                     group,
                     c_in: shape.c_in,
                     c_out: shape.c_out,
-                    epilogue,
+                    finishing,
                 };
                 let (own, rest) = w.split_at(phase.taps() * shape.c_in * columns);
                 w = rest;

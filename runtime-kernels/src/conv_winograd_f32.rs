@@ -11,7 +11,8 @@
 use core::ops::Range;
 
 use super::conv_f32::ConvShape;
-use super::epilogue::{Epilogue, Identity};
+use super::epilogue::Epilogue;
+use super::finish_f32::Finishing;
 use super::matmul_f32::blocks;
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
@@ -139,7 +140,7 @@ impl<E: Epilogue> Split for ConvWinograd<'_, E> {
                     panel_stride: c_in * PANEL,
                     after: (POSITIONS - 1 - position) * columns / PANEL,
                     bias: None,
-                    epilogue: Identity,
+                    finishing: Finishing::Nothing,
                 };
                 let a = &seen[position * n * c_in..][..n * c_in];
                 // SAFETY: `n` rows of `c_in`, whole panels of weights, and `n` rows of whole panels to write.

@@ -29,6 +29,7 @@ pub mod cumulative;
 pub mod detect;
 pub mod epilogue;
 pub mod fill;
+mod finish_f32;
 pub mod gather;
 pub mod gru;
 pub mod index;

@@ -3,8 +3,9 @@
 //! B is packed into panels a few at a time, unless there is one row: then it is read where it lies.
 
 use super::epilogue::Epilogue;
+use super::finish_f32::{Entered, Finishing};
 use super::matmul_f32::{
-    BLOCK_LEN, block_rows, blocks, copy_stride, copy_transposed, scratch_len, span, store, transpose,
+    BLOCK_LEN, block_rows, blocks, clamped, copy_stride, copy_transposed, scratch_len, span, store, transpose,
 };
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
@@ -69,27 +70,10 @@ impl<E: Epilogue> Task for BatchMatMul<'_, E> {
     }
 }
 
-impl<E: Epilogue> BatchMatMul<'_, E> {
-    /// Products to compute.
-    #[inline(always)]
-    fn entries(&self) -> usize {
-        self.batch[0] * self.batch[1] * self.batch[2]
-    }
-
-    /// Offsets of an entry's operands.
-    #[inline(always)]
-    fn at(&self, entry: usize) -> (usize, usize) {
-        let [_, second, third] = self.batch;
-        let (i, j, l) = (entry / (second * third), entry / third % second, entry % third);
-        let at = |strides: [usize; 3]| i * strides[0] + j * strides[1] + l * strides[2];
-        (at(self.a_batch_strides), at(self.b_batch_strides))
-    }
-}
-
 impl<E: Epilogue> Split for BatchMatMul<'_, E> {
     #[inline(always)]
     fn parts(&self, threads: usize) -> usize {
-        let entries = self.entries();
+        let entries = self.batch.iter().product::<usize>();
         parts(entries * self.m * self.k * self.n, entries * self.m.div_ceil(MOST_ROWS), threads)
     }
 
@@ -103,8 +87,71 @@ impl<E: Epilogue> Split for BatchMatMul<'_, E> {
         // SAFETY: the caller vouches for the task; its output is only written through this pointer, each part's elements
         // by that part.
         let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
-        let &Self { a, b, m, k, n, a_row_stride, a_col_stride, b_row_stride, b_col_stride, .. } = task;
-        let entries = task.entries();
+        let &Self { a, b, batch, m, k, n, a_batch_strides, a_row_stride, a_col_stride, .. } = task;
+        let &Self { b_batch_strides, b_row_stride, b_col_stride, epilogue, .. } = task;
+        let epilogue = Entered::new(s, epilogue);
+        let finishing = epilogue.finishing();
+        s.enter(BatchPart {
+            out,
+            a,
+            b,
+            batch,
+            m,
+            k,
+            n,
+            a_batch_strides,
+            a_row_stride,
+            a_col_stride,
+            b_batch_strides,
+            b_row_stride,
+            b_col_stride,
+            finishing,
+            part,
+            scratch,
+        });
+    }
+}
+
+/// Part of a [`BatchMatMul`], with whatever epilogue; whoever makes one vouches for the output.
+struct BatchPart<'a> {
+    out: *mut [f32],
+    a: &'a [f32],
+    b: &'a [f32],
+    batch: [usize; 3],
+    m: usize,
+    k: usize,
+    n: usize,
+    a_batch_strides: [usize; 3],
+    a_row_stride: usize,
+    a_col_stride: usize,
+    b_batch_strides: [usize; 3],
+    b_row_stride: usize,
+    b_col_stride: usize,
+    finishing: Finishing<'a>,
+    part: Part,
+    scratch: &'a mut [f32],
+}
+
+impl BatchPart<'_> {
+    /// Offsets of an entry's operands.
+    #[inline(always)]
+    fn at(&self, entry: usize) -> (usize, usize) {
+        let [_, second, third] = self.batch;
+        let (i, j, l) = (entry / (second * third), entry / third % second, entry % third);
+        let at = |strides: [usize; 3]| i * strides[0] + j * strides[1] + l * strides[2];
+        (at(self.a_batch_strides), at(self.b_batch_strides))
+    }
+}
+
+impl Task for BatchPart<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) {
+        let scratch = core::mem::take(&mut self.scratch);
+        let &Self { out, a, b, m, k, n, a_row_stride, a_col_stride, b_row_stride, b_col_stride, .. } = &self;
+        let (finishing, part) = (self.finishing, self.part);
+        let entries = self.batch.iter().product::<usize>();
         assert!(out.len() >= entries * m * n, "the output of a product is too short");
         if entries * m * n == 0 {
             return;
@@ -122,16 +169,17 @@ impl<E: Epilogue> Split for BatchMatMul<'_, E> {
             let entry = piece / wide;
             let strips = Part { index: piece % wide, of: wide }.range(m.div_ceil(MOST_ROWS));
             let rows = strips.start * MOST_ROWS..(strips.end * MOST_ROWS).min(m);
-            let (a_at, b_at) = task.at(entry);
+            let (a_at, b_at) = self.at(entry);
             let (a, b) = (&a[a_at..a_at + a_span], &b[b_at..b_at + b_span]);
             if m == 1 && (b_col_stride == 1 || (b_row_stride == 1 && a_col_stride == 1)) {
                 // SAFETY: within the output, and the one row of this entry is this part's.
                 let out = unsafe { core::slice::from_raw_parts_mut(out.cast::<f32>().add(entry * n), n) };
                 if b_col_stride == 1 {
-                    row_by_rows(s, out, a, a_col_stride, b, b_row_stride, k, entry, task.epilogue);
+                    row_by_rows(s, out, a, a_col_stride, b, b_row_stride, k, finishing.clamp());
                 } else {
-                    row_by_columns(s, out, &a[..k], b, b_col_stride, entry, task.epilogue);
+                    row_by_columns(s, out, &a[..k], b, b_col_stride, finishing.clamp());
                 }
+                finishing.row(out, entry, 0);
                 continue;
             }
             let mut panel = 0;
@@ -163,7 +211,7 @@ impl<E: Epilogue> Split for BatchMatMul<'_, E> {
                     panel_stride: k * PANEL,
                     after: 0,
                     bias: None,
-                    epilogue: task.epilogue,
+                    finishing,
                 };
                 if a_col_stride == 1 || k <= 1 {
                     // SAFETY: `a` was cut to its rows, `packed` holds `width` panels, `out` the rows of this entry, and
@@ -191,7 +239,7 @@ impl<E: Epilogue> Split for BatchMatMul<'_, E> {
 
 /// One row by a matrix whose rows are contiguous: the sum of its rows, weighted.
 #[inline(always)]
-fn row_by_rows<S: Simd, E: Epilogue>(
+fn row_by_rows<S: Simd>(
     s: S,
     out: &mut [f32],
     a: &[f32],
@@ -199,8 +247,7 @@ fn row_by_rows<S: Simd, E: Epilogue>(
     b: &[f32],
     b_stride: usize,
     k: usize,
-    row: usize,
-    epilogue: E,
+    clamp: Option<(f32, f32)>,
 ) {
     const VECTORS: usize = 4;
     assert!(k == 0 || a.len() > (k - 1) * a_stride && b.len() >= (k - 1) * b_stride + out.len());
@@ -224,7 +271,7 @@ fn row_by_rows<S: Simd, E: Epilogue>(
             }
             for (j, (&even, &odd)) in acc[0].iter().zip(&acc[1]).enumerate() {
                 let c = c + j * S::LANES;
-                s.store(epilogue.apply(s, s.add(even, odd), row, c, S::LANES), &mut out[c..]);
+                s.store(clamped(s, s.add(even, odd), clamp), &mut out[c..]);
             }
             c += VECTORS * S::LANES;
         } else {
@@ -237,7 +284,7 @@ fn row_by_rows<S: Simd, E: Epilogue>(
                 }
             }
             let v = s.add(total(s, acc[0]), total(s, acc[1]));
-            store(s, epilogue.apply(s, v, row, c, width), &mut out[c..c + width]);
+            store(s, clamped(s, v, clamp), &mut out[c..c + width]);
             c += width;
         }
     }
@@ -245,15 +292,7 @@ fn row_by_rows<S: Simd, E: Epilogue>(
 
 /// One row by a matrix whose columns are contiguous: a scalar product each.
 #[inline(always)]
-fn row_by_columns<S: Simd, E: Epilogue>(
-    s: S,
-    out: &mut [f32],
-    a: &[f32],
-    b: &[f32],
-    b_stride: usize,
-    row: usize,
-    epilogue: E,
-) {
+fn row_by_columns<S: Simd>(s: S, out: &mut [f32], a: &[f32], b: &[f32], b_stride: usize, clamp: Option<(f32, f32)>) {
     let k = a.len();
     for (first, out) in out.chunks_mut(S::LANES).enumerate() {
         let first = first * S::LANES;
@@ -273,8 +312,7 @@ fn row_by_columns<S: Simd, E: Epilogue>(
             }
             *product = s.sum(total(s, acc));
         }
-        let v = epilogue.apply(s, s.load(&products), row, first, out.len());
-        store(s, v, out);
+        store(s, clamped(s, s.load(&products), clamp), out);
     }
 }
 

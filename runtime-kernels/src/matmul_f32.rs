@@ -6,6 +6,7 @@
 //! the loops around, and A is then read once.
 
 use super::epilogue::Epilogue;
+use super::finish_f32::{Entered, Finishing};
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
 use super::stages::{Stages, Window};
@@ -96,6 +97,34 @@ impl<E: Epilogue> Split for MatMul<'_, E> {
         // by that part.
         let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
         let &Self { a, b, bias, m, k, n, a_row_stride, a_col_stride, epilogue, .. } = task;
+        let epilogue = Entered::new(s, epilogue);
+        let finishing = epilogue.finishing();
+        s.enter(MatMulPart { out, a, b, bias, m, k, n, a_row_stride, a_col_stride, finishing, part, scratch });
+    }
+}
+
+/// Part of a [`MatMul`], with whatever epilogue; whoever makes one vouches for the output.
+struct MatMulPart<'a> {
+    out: *mut [f32],
+    a: &'a [f32],
+    b: &'a [f32],
+    bias: Option<&'a [f32]>,
+    m: usize,
+    k: usize,
+    n: usize,
+    a_row_stride: usize,
+    a_col_stride: usize,
+    finishing: Finishing<'a>,
+    part: Part,
+    scratch: &'a mut [f32],
+}
+
+impl Task for MatMulPart<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { out, a, b, bias, m, k, n, a_row_stride, a_col_stride, finishing, part, scratch } = self;
         let panels = n.div_ceil(PANEL);
         assert!(out.len() >= m * n, "the output of a product is too short");
         let b = &b[..panels * k * PANEL];
@@ -116,7 +145,8 @@ impl<E: Epilogue> Split for MatMul<'_, E> {
         if m == 1 {
             // SAFETY: these columns of the only row are this part's.
             let out = unsafe { core::slice::from_raw_parts_mut(out.add(columns.start), columns.len()) };
-            return row_by_panels(s, out, a, b, bias, k, a_col_stride, columns.start, epilogue);
+            row_by_panels(s, out, a, b, bias, k, a_col_stride, finishing.clamp());
+            return finishing.row(out, 0, columns.start);
         }
         let product = Product {
             // SAFETY: within the output, whose length was checked.
@@ -132,7 +162,7 @@ impl<E: Epilogue> Split for MatMul<'_, E> {
             panel_stride: k * PANEL,
             after: 0,
             bias,
-            epilogue,
+            finishing,
         };
         if a_col_stride == 1 || k <= 1 {
             // SAFETY: `a`, `b` and `bias` were just cut to the lengths the sizes ask for, `out` is as long, and the
@@ -159,66 +189,78 @@ impl<E: Epilogue> Split for MatMul<'_, E> {
 /// # Safety
 /// `a` must be readable over `m` rows; the panels, the output and the bias must have the lengths `product` implies.
 #[inline(always)]
-pub(super) unsafe fn blocks<S: Simd, E: Epilogue>(
-    s: S,
-    product: &Product<'_, E>,
+pub(super) unsafe fn blocks<S: Simd>(s: S, product: &Product<'_>, a: *const f32, row: usize, m: usize, k: usize) {
+    s.enter(Blocks { product, a, row, m, k });
+}
+
+/// The arguments of [`blocks`], whose caller vouches for them.
+struct Blocks<'a> {
+    product: &'a Product<'a>,
     a: *const f32,
     row: usize,
     m: usize,
     k: usize,
-) {
-    let panels = product.n.div_ceil(PANEL);
-    let near = panels * product.panel_stride <= NEAR_LEN;
-    let at_once = widest::<S>(m, k, !near);
-    let most = tile_rows::<S>(product.row_stride, at_once.min(panels));
-    // Few strips read a panel so seldom that it need not stay.
-    let few = near || m <= 3 * most;
-    let stages = if few { Stages::whole(product.window) } else { product.window.stages() };
-    let block = if near {
-        (STAY_LEN / k.max(1)).next_multiple_of(most).max(most)
-    } else {
-        block_rows(m, k.div_ceil(stages.n)).max(most)
-    };
-    let blocks = m.div_ceil(block);
-    let mut top = 0;
-    for i in 0..blocks {
-        let end = m * (i + 1) / blocks;
-        for stage in 0..stages.n {
-            let (following, after) = match stage + 1 < stages.n {
-                true => (stages.at(stage + 1), 0),
-                false => (stages.at(0), panels),
-            };
-            let stage = stages.at(stage);
-            let mut panel = 0;
-            for width in panel_groups(panels, at_once) {
-                let strips = (end - top).div_ceil(tile_rows::<S>(product.row_stride, width));
-                let (next, next_panel) = match panel + width < panels {
-                    true => (&stage, panel + width),
-                    false => (&following, after),
+}
+
+impl Task for Blocks<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { product, a, row, m, k } = self;
+        let panels = product.n.div_ceil(PANEL);
+        let near = panels * product.panel_stride <= NEAR_LEN;
+        let at_once = widest::<S>(m, k, !near);
+        let most = tile_rows::<S>(product.row_stride, at_once.min(panels));
+        // Few strips read a panel so seldom that it need not stay.
+        let few = near || m <= 3 * most;
+        let stages = if few { Stages::whole(product.window) } else { product.window.stages() };
+        let block = if near {
+            (STAY_LEN / k.max(1)).next_multiple_of(most).max(most)
+        } else {
+            block_rows(m, k.div_ceil(stages.n)).max(most)
+        };
+        let blocks = m.div_ceil(block);
+        let mut top = 0;
+        for i in 0..blocks {
+            let end = m * (i + 1) / blocks;
+            for stage in 0..stages.n {
+                let (following, after) = match stage + 1 < stages.n {
+                    true => (stages.at(stage + 1), 0),
+                    false => (stages.at(0), panels),
                 };
-                let mut ahead = Ahead::of_strips(product, next, next_panel, strips);
-                let mut start = top;
-                for (rows, n) in shares(end - top, strips) {
-                    // SAFETY: `n` strips of `rows` rows of `a` from `start`, each a tile's at most, and whole panels; the
-                    // caller vouches for both.
-                    unsafe {
-                        let a = a.add(start * product.row_stride);
-                        let to = row + start;
-                        product.strips(s, a, to * product.out_stride, to, (rows, n), panel, width, &stage, ahead);
+                let stage = stages.at(stage);
+                let mut panel = 0;
+                for width in panel_groups(panels, at_once) {
+                    let strips = (end - top).div_ceil(tile_rows::<S>(product.row_stride, width));
+                    let (next, next_panel) = match panel + width < panels {
+                        true => (&stage, panel + width),
+                        false => (&following, after),
+                    };
+                    let mut ahead = Ahead::of_strips(product, next, next_panel, strips);
+                    let mut start = top;
+                    for (rows, n) in shares(end - top, strips) {
+                        // SAFETY: `n` strips of `rows` rows of `a` from `start`, each a tile's at most, and whole panels; the
+                        // caller vouches for both.
+                        unsafe {
+                            let a = a.add(start * product.row_stride);
+                            let to = row + start;
+                            product.strips(s, a, to * product.out_stride, to, (rows, n), panel, width, &stage, ahead);
+                        }
+                        ahead.skip(n);
+                        start += rows * n;
                     }
-                    ahead.skip(n);
-                    start += rows * n;
+                    panel += width;
                 }
-                panel += width;
             }
+            top = end;
         }
-        top = end;
     }
 }
 
 /// One row by all panels: eight independent sums hide the latency of the additions, and the weights stream.
 #[inline(always)]
-fn row_by_panels<S: Simd, E: Epilogue>(
+fn row_by_panels<S: Simd>(
     s: S,
     out: &mut [f32],
     a: &[f32],
@@ -226,8 +268,7 @@ fn row_by_panels<S: Simd, E: Epilogue>(
     bias: Option<&[f32]>,
     k: usize,
     a_stride: usize,
-    col: usize,
-    epilogue: E,
+    clamp: Option<(f32, f32)>,
 ) {
     let vectors = const { PANEL / S::LANES };
     let sums = const { S::LANES / 2 };
@@ -270,15 +311,20 @@ fn row_by_panels<S: Simd, E: Epilogue>(
                 }
             }
         }
-        for (j, &v) in acc[0].iter().enumerate().take(vectors) {
+        for (j, v) in acc[0].into_iter().enumerate().take(vectors) {
             let from = j * S::LANES;
             if from < out.len() {
                 let n = (out.len() - from).min(S::LANES);
-                let v = epilogue.apply(s, v, 0, col + p * PANEL + from, n);
-                store(s, v, &mut out[from..from + n]);
+                store(s, clamped(s, v, clamp), &mut out[from..from + n]);
             }
         }
     }
+}
+
+/// `v` between the bounds, if there are any.
+#[inline(always)]
+pub(super) fn clamped<S: Simd>(s: S, v: S::F32, bounds: Option<(f32, f32)>) -> S::F32 {
+    bounds.map_or(v, |(low, high)| s.min(s.splat(high), s.max(s.splat(low), v)))
 }
 
 /// Stores as many lanes as `out` is long.

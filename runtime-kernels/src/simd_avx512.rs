@@ -47,7 +47,7 @@ fn ordered(a: __m512) -> __mmask16 {
 impl Simd for Avx512 {
     const NAME: &'static str = "avx512";
     const LANES: usize = 16;
-    const TILE_ROWS: [usize; 4] = [14, 14, 8, 6];
+    const TILE_ROWS: [usize; 4] = [8, 14, 8, 6];
 
     type F32 = __m512;
     type I32 = __m512i;

@@ -17,6 +17,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("detect", include_str!("detect.rs")),
     ("epilogue", include_str!("epilogue.rs")),
     ("fill", include_str!("fill.rs")),
+    ("finish_f32", include_str!("finish_f32.rs")),
     ("gather", include_str!("gather.rs")),
     ("gru", include_str!("gru.rs")),
     ("index", include_str!("index.rs")),

@@ -1,12 +1,13 @@
 //! The f32 micro-kernel: a tile of rows by 16-column panels that stays in registers over the whole of k.
 //!
 //! A tile reads the rows of A where they lie, a constant stride apart; nothing here copies A. It is compiled once per
-//! (instruction set, rows, panels) and [`Finish`] once per (instruction set, epilogue), so neither the number of layers
-//! nor of epilogues multiplies the number of tiles.
+//! (instruction set, rows, panels); epilogues are behind a [`Finishing`], so neither the number of layers nor of epilogues
+//! multiplies the number of tiles.
 
 use core::mem::MaybeUninit;
 
-use super::epilogue::{Epilogue, Identity};
+use super::epilogue::Identity;
+use super::finish_f32::{Area, Finish, Finishing};
 use super::simd::{Simd, Task};
 use super::stages::{Stage, Window};
 
@@ -83,7 +84,7 @@ impl Ahead {
     /// What `strips` strips ask for of the stage `next` of as many panels as they have themselves, from `panel` on: together,
     /// each line once.
     #[inline(always)]
-    pub fn of_strips<E>(product: &Product<'_, E>, next: &Stage, panel: usize, strips: usize) -> Self {
+    pub fn of_strips(product: &Product<'_>, next: &Stage, panel: usize, strips: usize) -> Self {
         let panels = product.n.div_ceil(PANEL) + product.after;
         if panels * product.panel_stride < FAR_LEN || panel >= panels {
             return Self::NONE;
@@ -114,7 +115,7 @@ impl Ahead {
 
 /// One matrix product as its tiles see it.
 #[derive(Clone, Copy)]
-pub(super) struct Product<'a, E> {
+pub(super) struct Product<'a> {
     /// Element `[0, 0]` of the output.
     pub out: *mut f32,
     /// Floats between consecutive rows of a strip in the output.
@@ -139,11 +140,11 @@ pub(super) struct Product<'a, E> {
     pub after: usize,
     /// Of the output's columns, rounded up to whole panels.
     pub bias: Option<&'a [f32]>,
-    /// Applied to each vector before it is stored.
-    pub epilogue: E,
+    /// Applied to whole sums.
+    pub finishing: Finishing<'a>,
 }
 
-impl<E: Epilogue> Product<'_, E> {
+impl Product<'_> {
     /// Computes a stage of `n` strips of `rows` rows each, one after another, by the panels `panel..panel + panels` of the
     /// output; between the first stage and the last, the output holds sums.
     ///
@@ -172,8 +173,8 @@ impl<E: Epilogue> Product<'_, E> {
 }
 
 /// The arguments of [`Product::strips`], whose caller vouches for them.
-struct Strips<'a, E> {
-    product: &'a Product<'a, E>,
+struct Strips<'a> {
+    product: &'a Product<'a>,
     a: *const f32,
     out: usize,
     row: usize,
@@ -185,7 +186,7 @@ struct Strips<'a, E> {
     ahead: Ahead,
 }
 
-impl<E: Epilogue> Task for Strips<'_, E> {
+impl Task for Strips<'_> {
     type Out = ();
 
     #[inline(always)]
@@ -202,7 +203,7 @@ impl<E: Epilogue> Task for Strips<'_, E> {
             Some(bias) if stage.first => bias[first..first + panels * PANEL].as_ptr(),
             _ => core::ptr::null(),
         };
-        let clamp = product.epilogue.clamp().filter(|_| stage.last);
+        let finishing = if stage.last { product.finishing } else { Finishing::Nothing };
         let operands = Operands {
             strips: n,
             a,
@@ -212,12 +213,12 @@ impl<E: Epilogue> Task for Strips<'_, E> {
             panel_stride: product.panel_stride,
             bias,
             adds: !stage.first,
-            clamp,
+            clamp: finishing.clamp(),
             dst: out,
             dst_stride: product.out_stride,
             ahead,
         };
-        let finish = Finish {
+        let area = Area {
             tile: out,
             tile_stride: product.out_stride,
             out,
@@ -227,15 +228,11 @@ impl<E: Epilogue> Task for Strips<'_, E> {
             col: product.col + first,
             rows: rows * n,
             cols,
-            epilogue: product.epilogue,
         };
-        let finishes = stage.last && !E::IDENTITY && clamp.is_none();
         if cols == panels * PANEL {
-            s.enter(AnyTile { rows, panels, operands: &operands });
-            if finishes {
-                s.enter(finish);
-            }
-            return;
+            s.enter(AnyTile { rows, panels, operands });
+            // SAFETY: the area is what the strips just wrote.
+            return unsafe { finishing.apply(area) };
         }
         // Columns that do not fill the panels are computed on the side.
         let mut spill = MaybeUninit::<Spill>::uninit();
@@ -244,17 +241,18 @@ impl<E: Epilogue> Task for Strips<'_, E> {
             let (above, row) = (strip * rows, product.row + row + strip * rows * product.row_step);
             // SAFETY: the strip's rows are among the caller's.
             let (a, out) = unsafe { (a.add(above * product.row_stride), out.add(above * product.out_stride)) };
-            let copy = Finish { tile: out, out: tile, out_stride: 4 * PANEL, row, rows, ..finish.as_it_is() };
+            let here = Area { tile: out, out, row, rows, ..area };
+            let aside = Area { out: tile, out_stride: 4 * PANEL, ..here };
+            let back = Area { tile, tile_stride: 4 * PANEL, ..here };
             if !stage.first {
-                s.enter(copy);
+                s.enter(Finish { area: aside, epilogue: Identity });
             }
             let operands = Operands { strips: 1, a, dst: tile, dst_stride: 4 * PANEL, ahead, ..operands };
-            s.enter(AnyTile { rows, panels, operands: &operands });
-            let back = Finish { tile, tile_stride: 4 * PANEL, out, row, rows, ..finish };
-            if finishes {
-                s.enter(back);
-            } else {
-                s.enter(back.as_it_is());
+            s.enter(AnyTile { rows, panels, operands });
+            match finishing {
+                // SAFETY: the valid columns of the tile and of the strip.
+                Finishing::Apply(_) => unsafe { finishing.apply(back) },
+                _ => s.enter(Finish { area: back, epilogue: Identity }),
             }
             ahead.skip(1);
         }
@@ -285,32 +283,52 @@ struct Operands {
 }
 
 /// A tile whose numbers of rows and panels are known only when it runs.
-struct AnyTile<'a> {
+struct AnyTile {
     rows: usize,
     panels: usize,
-    operands: &'a Operands,
+    operands: Operands,
 }
 
-impl Task for AnyTile<'_> {
+impl Task for AnyTile {
     type Out = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
+        let Self { rows, panels, operands } = self;
         macro_rules! dispatch {
             ($($rows:literal)*) => {
-                match (self.rows, self.panels) {
+                match (rows, panels) {
                     $(
-                        ($rows, 1) if const { $rows <= S::TILE_ROWS[0] } => s.enter(Tile::<$rows, 1>(self.operands)),
-                        ($rows, 2) if const { $rows <= S::TILE_ROWS[1] } => s.enter(Tile::<$rows, 2>(self.operands)),
-                        ($rows, 3) if const { $rows <= S::TILE_ROWS[2] } => s.enter(Tile::<$rows, 3>(self.operands)),
-                        ($rows, 4) if const { $rows <= S::TILE_ROWS[3] } => s.enter(Tile::<$rows, 4>(self.operands)),
+                        ($rows, 1) if const { has::<S>($rows, 1) } => s.enter(Tile::<$rows, 1>(&operands)),
+                        ($rows, 2) if const { has::<S>($rows, 2) } => s.enter(Tile::<$rows, 2>(&operands)),
+                        ($rows, 3) if const { has::<S>($rows, 3) } => s.enter(Tile::<$rows, 3>(&operands)),
+                        ($rows, 4) if const { has::<S>($rows, 4) } => s.enter(Tile::<$rows, 4>(&operands)),
                     )*
-                    _ => {}
+                    _ => halves(s, rows, panels, operands),
                 }
             };
         }
         dispatch!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
     }
+}
+
+/// Whether there is a tile of so many rows and panels: wide ones are for long strips alone, which are cut to fit them.
+const fn has<S: Simd>(rows: usize, panels: usize) -> bool {
+    let most = S::TILE_ROWS[panels - 1];
+    rows <= most && (panels <= 2 || rows + 2 >= most)
+}
+
+/// Does with two narrower tiles what is too low for its width.
+#[inline(always)]
+fn halves<S: Simd>(s: S, rows: usize, panels: usize, operands: Operands) {
+    assert!(panels > 2, "no tile has so many rows");
+    let (left, right) = (2, panels - 2);
+    let Operands { b, panel_stride, bias, dst, .. } = operands;
+    s.enter(AnyTile { rows, panels: left, operands });
+    // SAFETY: the panels and columns after the first two.
+    let (b, dst) = unsafe { (b.add(left * panel_stride), dst.add(left * PANEL)) };
+    let bias = if bias.is_null() { bias } else { bias.wrapping_add(left * PANEL) };
+    s.enter(AnyTile { rows, panels: right, operands: Operands { b, dst, bias, ahead: Ahead::NONE, ..operands } });
 }
 
 /// `ROWS` rows by `PANELS` panels of 16 columns.
@@ -376,6 +394,8 @@ impl<const ROWS: usize, const PANELS: usize> Tile<'_, ROWS, PANELS> {
         let lines = if ahead.strips > 0 { ahead.lines } else { 0 };
         ahead.strips = ahead.strips.saturating_sub(1);
         let (mut near, stride) = (ahead.at, ahead.stride);
+        // What each turn asks for up to: were that a count of lines, the compiler would make the loops twice.
+        let mut until = near;
         for t0 in 0..window.taps[0] {
             for t1 in 0..window.taps[1] {
                 for t2 in 0..window.taps[2] {
@@ -385,7 +405,8 @@ impl<const ROWS: usize, const PANELS: usize> Tile<'_, ROWS, PANELS> {
                     unsafe {
                         let mut a = a.add(at);
                         for _ in 0..window.run / 4 {
-                            for _ in 0..lines {
+                            until = until.wrapping_add(lines * PANEL);
+                            while near != until {
                                 for panel in 0..PANELS {
                                     s.prefetch(near.wrapping_add(panel * stride));
                                 }
@@ -398,7 +419,9 @@ impl<const ROWS: usize, const PANELS: usize> Tile<'_, ROWS, PANELS> {
                             a = a.add(4);
                             b = b.add(4 * PANEL);
                         }
-                        for _ in 0..window.run % 4 {
+                        // Compared with an address, since loops known to be short are written out.
+                        let end = b.wrapping_add(window.run % 4 * PANEL);
+                        while b != end {
                             self.step(s, acc, a, b);
                             a = a.add(1);
                             b = b.add(PANEL);
@@ -450,81 +473,6 @@ impl<const ROWS: usize, const PANELS: usize> Task for Tile<'_, ROWS, PANELS> {
                     unsafe { s.store_ptr(acc[r][c], dst.add(r * dst_stride + c * S::LANES)) };
                 });
             });
-        }
-    }
-}
-
-/// Applies `epilogue` in place to rows of `cols` columns, the first of them row `row` of the output.
-#[inline(always)]
-pub(super) fn finish<S: Simd, E: Epilogue>(s: S, out: &mut [f32], row: usize, cols: usize, epilogue: E) {
-    if E::IDENTITY || cols == 0 {
-        return;
-    }
-    let rows = out.len() / cols;
-    let out = out.as_mut_ptr();
-    s.enter(Finish {
-        tile: out,
-        tile_stride: cols,
-        out,
-        out_stride: cols,
-        row,
-        row_step: 1,
-        col: 0,
-        rows,
-        cols,
-        epilogue,
-    });
-}
-
-/// Applies the epilogue to a tile and stores its valid columns; `tile` and `out` may be the same place.
-#[derive(Clone, Copy)]
-struct Finish<E> {
-    tile: *const f32,
-    tile_stride: usize,
-    out: *mut f32,
-    out_stride: usize,
-    row: usize,
-    row_step: usize,
-    col: usize,
-    rows: usize,
-    cols: usize,
-    epilogue: E,
-}
-
-impl<E: Epilogue> Finish<E> {
-    /// The same, but leaving values as they are.
-    #[inline(always)]
-    fn as_it_is(self) -> Finish<Identity> {
-        let Self { tile, tile_stride, out, out_stride, row, row_step, col, rows, cols, .. } = self;
-        Finish { tile, tile_stride, out, out_stride, row, row_step, col, rows, cols, epilogue: Identity }
-    }
-}
-
-impl<E: Epilogue> Task for Finish<E> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        for r in 0..self.rows {
-            let row = self.row + r * self.row_step;
-            let mut c = 0;
-            while c < self.cols {
-                let n = (self.cols - c).min(S::LANES);
-                // SAFETY: `n` columns from `c` are within the rows of the tile and of the output: of a tile by what
-                // `Product::strips` asks of its caller, in place by the length of the slice.
-                unsafe {
-                    let tile = self.tile.add(r * self.tile_stride + c);
-                    let out = self.out.add(r * self.out_stride + c);
-                    if n == S::LANES {
-                        s.store_ptr(self.epilogue.apply(s, s.load_ptr(tile), row, self.col + c, n), out);
-                    } else {
-                        let v = s.load_part(core::slice::from_raw_parts(tile, n));
-                        let v = self.epilogue.apply(s, v, row, self.col + c, n);
-                        s.store_part(v, core::slice::from_raw_parts_mut(out, n));
-                    }
-                }
-                c += S::LANES;
-            }
         }
     }
 }
