@@ -51,10 +51,10 @@ pub fn serving(compiled: &Compiled, threaded: bool, profiled: bool) -> Result<St
     } else {
         "println!();"
     };
-    let before = if profiled { "let mut before = *model.times();" } else { "" };
+    let before = if profiled { "let mut before = *model.times();\n        let mut runs = 0_u64;" } else { "" };
+    let count = if profiled { "runs += u64::from(batch);" } else { "" };
     let tail = format!(
         "println!(\"ready\");
-        let mut runs = 0_u64;
         {before}
         for line in std::io::stdin().lines() {{
             let line = line.unwrap();
@@ -71,17 +71,18 @@ pub fn serving(compiled: &Compiled, threaded: bool, profiled: bool) -> Result<St
                             let _ = std::hint::black_box(CALL);
                         }}
                         let time = one.elapsed();
-                        runs += u64::from(batch);
+                        {count}
                         // Reading the clock costs a fraction of a microsecond, so short runs are timed many at once.
                         if time < std::time::Duration::from_micros(20) {{
                             batch *= 2;
                             times.clear();
                         }} else {{
-                            times.push(time.as_nanos() as f64 / f64::from(batch));
+                            times.push(time.as_nanos() as u64 * 1000 / u64::from(batch));
                         }}
                     }}
-                    times.sort_by(f64::total_cmp);
-                    println!(\"{{}}\", times[times.len() / 2]);
+                    times.sort_unstable();
+                    let median = times[times.len() / 2];
+                    println!(\"{{}}.{{:03}}\", median / 1000, median % 1000);
                 }}
                 Some(\"layers\") => {{
                     {layers}

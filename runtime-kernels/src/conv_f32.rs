@@ -100,15 +100,36 @@ impl<E: Epilogue> Split for Conv<'_, E> {
         let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
         let &Self { x, w, bias, shape, epilogue, .. } = task;
         let epilogue = Entered::new(s, epilogue);
-        let finishing = epilogue.finishing();
-        let walk = Walk::of_conv(&shape);
+        s.enter(ConvPart { out, x, w, bias, shape: &shape, finishing: epilogue.finishing(), part, scratch });
+    }
+}
+
+/// Part of a [`Conv`], with whatever epilogue; whoever makes one vouches for the output.
+struct ConvPart<'a> {
+    out: *mut [f32],
+    x: &'a [f32],
+    w: &'a [f32],
+    bias: Option<&'a [f32]>,
+    shape: &'a ConvShape,
+    finishing: Finishing<'a>,
+    part: Part,
+    scratch: &'a mut [f32],
+}
+
+impl Task for ConvPart<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { out, x, w, bias, shape, finishing, part, scratch } = self;
+        let walk = Walk::of_conv(shape);
         let columns = shape.c_out.div_ceil(PANEL) * PANEL;
         let w_len = walk.taps() * shape.c_in * columns;
         let (groups, part) = group_share(shape.groups, part);
         for group in groups {
             let (w, bias) = (&w[group * w_len..][..w_len], bias.map(|bias| &bias[group * columns..][..columns]));
-            if gathers(&shape) {
-                let rows = ConvRows { shape: &shape, group, x, w, bias, finishing };
+            if gathers(shape) {
+                let rows = ConvRows { shape, group, x, w, bias, finishing };
                 // SAFETY: the output is written through this pointer alone, this part of it by this caller.
                 unsafe { rows.run(s, out, scratch, part) };
                 continue;

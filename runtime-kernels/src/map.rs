@@ -217,53 +217,65 @@ impl<F: MapF32<N>, const N: usize, const R: usize> Split for Map<'_, F, N, R> {
         let (mine, stretch) =
             if n_rows >= 4 * part.of { (part.range(n_rows), 0..lines) } else { (0..n_rows, part.range(lines)) };
         let (first, end) = (stretch.start * WIDEST, (stretch.end * WIDEST).min(row_len));
+        let mut patterns = [const { MaybeUninit::<[f32; PATTERN]>::uninit() }; N];
+        // What is left of the rows, the first row to do, and its length; the row's expression is compiled in one place.
+        let (mut left, mut row, mut from, len);
         if !gathers && end - first == row_len && rows.repeat::<S>(n_rows) && mine.len() >= 4 {
-            let len = mine.len() * row_len;
+            let all = mine.len() * row_len;
             // SAFETY: the rows are this part's, follow one another in the output and in each operand that does not repeat its
             // row, and lie within all of them, as was checked.
             unsafe {
-                let from = core::array::from_fn(|n| bases[n].add(mine.start * rows.strides[n][R.wrapping_sub(2)]));
+                row = out.add(mine.start * row_len);
+                from = core::array::from_fn(|n| bases[n].add(mine.start * rows.strides[n][R.wrapping_sub(2)]));
                 let repeats = rows.strides.map(|strides| strides[R.wrapping_sub(2)] == 0);
-                map_rows(s, f, out.add(mine.start * row_len), from, inner, repeats, row_len, len);
+                len = map_rows(s, f, &mut row, &mut from, &mut patterns, inner, repeats, row_len, all);
             }
-            return;
-        }
-        rows.skip(mine.start);
-        for row in mine {
+            left = usize::from(len > 0);
+        } else {
+            rows.skip(mine.start);
+            (left, len) = (mine.len(), end - first);
             // SAFETY: `rows` only visits indices within `dims`, which were checked against each operand and the output.
             unsafe {
-                let from = core::array::from_fn(|n| bases[n].add(rows.at[n] + first * inner[n]));
-                let row = out.add(row * row_len + first);
-                if gathers {
-                    map_row::<S, F, N, true>(s, f, row, from, inner, end - first);
-                } else {
-                    map_row::<S, F, N, false>(s, f, row, from, inner, end - first);
+                row = out.add(mine.start * row_len + first);
+                from = core::array::from_fn(|n| bases[n].add(rows.at[n] + first * inner[n]));
+            }
+        }
+        while left > 0 {
+            // SAFETY: as above, or what `map_rows` left: `len` elements of the output and of what is dense, and of the period
+            // of what repeats.
+            unsafe { map_row(s, f, row, from, inner, gathers, len) };
+            left -= 1;
+            if left > 0 {
+                rows.advance();
+                // SAFETY: as above.
+                unsafe {
+                    row = row.add(row_len);
+                    from = core::array::from_fn(|n| bases[n].add(rows.at[n] + first * inner[n]));
                 }
             }
-            rows.advance();
         }
     }
 }
 
 /// Short rows that follow one another, `len` elements in all, as one long row: what repeats with every row is laid out once for as
-/// many rows as end with a whole vector.
+/// many rows as end with a whole vector. Goes to the elements after the last whole vector, and returns how many there are.
 ///
 /// # Safety
-/// `out` and the operands that do not repeat must be valid for `len` floats, those that do for `row_len`, both where their stride
+/// `patterns` must live while `from` is used. `out` and the operands that do not repeat must be valid for `len` floats, those that do for `row_len`, both where their stride
 /// is 1; where it is 0, for one. The period of `row_len` is at most [`PATTERN`]. `out` may be one of the operands that do not repeat, but must not
 /// overlap any otherwise.
 #[inline(always)]
 unsafe fn map_rows<S: Simd, F: MapF32<N>, const N: usize>(
     s: S,
     f: F,
-    mut out: *mut f32,
-    mut from: [*const f32; N],
+    out: &mut *mut f32,
+    from: &mut [*const f32; N],
+    patterns: &mut [MaybeUninit<[f32; PATTERN]>; N],
     strides: [usize; N],
     repeats: [bool; N],
     row_len: usize,
     len: usize,
-) {
-    let mut patterns = [const { MaybeUninit::<[f32; PATTERN]>::uninit() }; N];
+) -> usize {
     let period = period::<S>(row_len);
     for (n, pattern) in patterns.iter_mut().enumerate() {
         let pattern = pattern.as_mut_ptr().cast::<f32>();
@@ -295,7 +307,7 @@ unsafe fn map_rows<S: Simd, F: MapF32<N>, const N: usize>(
         left -= turn;
         // SAFETY: at most one past the end of each.
         unsafe {
-            out = out.add(turn);
+            *out = out.add(turn);
             for n in 0..N {
                 // After a whole period what repeats begins anew; after less only the rest of a vector is left.
                 if strides[n] != 0 && (!repeats[n] || left < S::LANES && turn < period) {
@@ -304,24 +316,22 @@ unsafe fn map_rows<S: Simd, F: MapF32<N>, const N: usize>(
             }
         }
     }
-    if left > 0 {
-        // SAFETY: `left` elements of the output and of what is dense are left, and of the period of what repeats.
-        unsafe { map_row::<S, F, N, false>(s, f, out, from, strides, left) };
-    }
+    left
 }
 
-/// One row of a map. `GATHERS` is whether any stride is above 1.
+/// One row of a map. `gathers` is whether any stride is above 1.
 ///
 /// # Safety
 /// `out` must be valid for writing `len` floats, and each `from[n]` for reading the floats at multiples of `strides[n]` below `len`.
 /// `out` may be one of the operands that are contiguous, but must not overlap any otherwise.
 #[inline(always)]
-unsafe fn map_row<S: Simd, F: MapF32<N>, const N: usize, const GATHERS: bool>(
+unsafe fn map_row<S: Simd, F: MapF32<N>, const N: usize>(
     s: S,
     f: F,
     mut out: *mut f32,
     mut from: [*const f32; N],
     strides: [usize; N],
+    gathers: bool,
     len: usize,
 ) {
     let mut near = [[0.0f32; WIDEST]; N];
@@ -336,7 +346,7 @@ unsafe fn map_row<S: Simd, F: MapF32<N>, const N: usize, const GATHERS: bool>(
             steps[n] = 0;
         }
     }
-    if !GATHERS {
+    if !gathers {
         while left >= F::UNROLL * S::LANES {
             for _ in 0..F::UNROLL {
                 // SAFETY: at least a vector is left of each contiguous operand and of `out`; the others have `WIDEST` lanes.

@@ -258,7 +258,7 @@ impl Task for Blocks<'_> {
     }
 }
 
-/// One row by all panels: eight independent sums hide the latency of the additions, and the weights stream.
+/// One row by all panels, four at a time where registers allow: the weights stream, and an element of A serves all four.
 #[inline(always)]
 fn row_by_panels<S: Simd>(
     s: S,
@@ -270,53 +270,87 @@ fn row_by_panels<S: Simd>(
     a_stride: usize,
     clamp: Option<(f32, f32)>,
 ) {
-    let vectors = const { PANEL / S::LANES };
-    let sums = const { S::LANES / 2 };
     assert!(k == 0 || a.len() > (k - 1) * a_stride);
-    for (p, out) in out.chunks_mut(PANEL).enumerate() {
-        let mut acc = [[s.splat(0.0); 4]; 8];
-        if let Some(bias) = bias {
-            for (j, acc) in acc[0].iter_mut().enumerate().take(vectors) {
+    let at_once = if S::LANES == PANEL { 4 } else { 1 };
+    let mut first = 0;
+    while first < out.len() {
+        let whole = first + at_once * PANEL <= out.len();
+        let cols = if whole { at_once * PANEL } else { PANEL.min(out.len() - first) };
+        let (b, bias) = (&b[first * k..], bias.map(|bias| &bias[first..]));
+        let to = &mut out[first..first + cols];
+        match whole {
+            true if S::LANES == PANEL => row_by_some::<S, 4>(s, to, a, b, bias, k, a_stride, clamp),
+            _ => row_by_some::<S, 1>(s, to, a, b, bias, k, a_stride, clamp),
+        }
+        first += cols;
+    }
+}
+
+/// One row by `P` panels. Four independent sums for each column hide the latency of the additions.
+#[inline(always)]
+fn row_by_some<S: Simd, const P: usize>(
+    s: S,
+    out: &mut [f32],
+    a: &[f32],
+    b: &[f32],
+    bias: Option<&[f32]>,
+    k: usize,
+    a_stride: usize,
+    clamp: Option<(f32, f32)>,
+) {
+    const SUMS: usize = 4;
+    let vectors = const { PANEL / S::LANES };
+    let mut acc = [[[s.splat(0.0); 4]; P]; SUMS];
+    if let Some(bias) = bias {
+        for (p, acc) in acc[0].iter_mut().enumerate() {
+            for (j, acc) in acc.iter_mut().enumerate().take(vectors) {
                 *acc = s.load(&bias[p * PANEL + j * S::LANES..]);
             }
         }
-        let b = &b[p * k * PANEL..][..k * PANEL];
-        let (mut b, mut i) = (b.as_ptr(), 0);
-        // SAFETY: `b` has `k` rows of 16 columns, and `a` an element for each of them.
-        unsafe {
-            while i + sums <= k {
-                for (u, acc) in acc.iter_mut().enumerate().take(sums) {
-                    let x = s.splat(*a.get_unchecked((i + u) * a_stride));
-                    for (j, acc) in acc.iter_mut().enumerate().take(vectors) {
-                        *acc = s.fma(x, s.load_ptr(b.add(u * PANEL + j * S::LANES)), *acc);
-                    }
-                }
-                b = b.add(sums * PANEL);
-                i += sums;
-            }
-            while i < k {
-                let x = s.splat(*a.get_unchecked(i * a_stride));
-                for (j, acc) in acc[0].iter_mut().enumerate().take(vectors) {
-                    *acc = s.fma(x, s.load_ptr(b.add(j * S::LANES)), *acc);
-                }
-                b = b.add(PANEL);
-                i += 1;
-            }
+    }
+    let b = b[..P * k * PANEL].as_ptr();
+    let whole = k / SUMS * SUMS;
+    for first in (0..whole).step_by(SUMS) {
+        for (u, sums) in acc.iter_mut().enumerate() {
+            // SAFETY: `a` has an element for each of the `k` rows, as was checked, and each panel 16 columns in each.
+            unsafe { row_step(s, sums, *a.get_unchecked((first + u) * a_stride), b, first + u, k) };
         }
-        for half in [4, 2, 1] {
-            for u in 0..if half < sums { half } else { 0 } {
-                let other = acc[u + half];
-                for (sum, other) in acc[u].iter_mut().zip(other).take(vectors) {
-                    *sum = s.add(*sum, other);
-                }
-            }
-        }
-        for (j, v) in acc[0].into_iter().enumerate().take(vectors) {
-            let from = j * S::LANES;
+    }
+    for i in whole..k {
+        // SAFETY: as above.
+        unsafe { row_step(s, &mut acc[0], *a.get_unchecked(i * a_stride), b, i, k) };
+    }
+    let [first, second, third, fourth] = acc;
+    for p in 0..P {
+        for j in 0..vectors {
+            let from = p * PANEL + j * S::LANES;
             if from < out.len() {
                 let n = (out.len() - from).min(S::LANES);
-                store(s, clamped(s, v, clamp), &mut out[from..from + n]);
+                let sum = s.add(s.add(first[p][j], third[p][j]), s.add(second[p][j], fourth[p][j]));
+                store(s, clamped(s, sum, clamp), &mut out[from..from + n]);
             }
+        }
+    }
+}
+
+/// Adds `x` times row `i` of `P` panels of `k` rows.
+///
+/// # Safety
+/// `b` must hold the panels, with a row `i`.
+#[inline(always)]
+unsafe fn row_step<S: Simd, const P: usize>(
+    s: S,
+    sums: &mut [[S::F32; 4]; P],
+    x: f32,
+    b: *const f32,
+    i: usize,
+    k: usize,
+) {
+    let x = s.splat(x);
+    for (p, sums) in sums.iter_mut().enumerate() {
+        for (j, sum) in sums.iter_mut().enumerate().take(PANEL / S::LANES) {
+            // SAFETY: the 16 columns of a row that the caller vouches for.
+            *sum = s.fma(x, unsafe { s.load_ptr(b.add((p * k + i) * PANEL + j * S::LANES)) }, *sum);
         }
     }
 }
@@ -324,7 +358,11 @@ fn row_by_panels<S: Simd>(
 /// `v` between the bounds, if there are any.
 #[inline(always)]
 pub(super) fn clamped<S: Simd>(s: S, v: S::F32, bounds: Option<(f32, f32)>) -> S::F32 {
-    bounds.map_or(v, |(low, high)| s.min(s.splat(high), s.max(s.splat(low), v)))
+    // No closure: it would be compiled without the instruction set.
+    match bounds {
+        Some((low, high)) => s.min(s.splat(high), s.max(s.splat(low), v)),
+        None => v,
+    }
 }
 
 /// Stores as many lanes as `out` is long.

@@ -26,12 +26,8 @@ const MOST: usize = 256;
 /// Does `task`, on the team's threads if there is a team and the task is worth it.
 #[inline(always)]
 pub fn enter<S: Simd, T: Split>(s: S, team: Option<&Team>, mut task: T) {
-    if let Some(team) = team {
-        let parts = task.parts(team.threads());
-        // A team that is at work already has no time for another's task.
-        if parts > 1 && !team.shared.taken.swap(true, Ordering::Acquire) {
-            return team.run(s, task, parts);
-        }
+    if team.is_some_and(|team| team.takes(s, &mut task)) {
+        return;
     }
     // As a part too, so that the task is compiled once.
     let scratch: *mut [f32] = task.scratch();
@@ -107,7 +103,7 @@ struct Job {
 // SAFETY: `job` is written only by the thread that holds `taken`, while no worker has begun, and read only by workers that
 // have: the states of their desks order one before the other.
 unsafe impl Sync for Shared {}
-// SAFETY: the pointers in `job` are followed only while `Team::run` keeps what they point to alive.
+// SAFETY: the pointers in `job` are followed only while `Team::takes` keeps what they point to alive.
 unsafe impl Send for Shared {}
 
 impl Shared {
@@ -240,22 +236,35 @@ impl Team {
         self.workers.len() + 1
     }
 
-    /// Does `task` in `parts` parts; the caller has taken the team. Panics if a part did.
-    fn run<S: Simd, T: Split>(&self, s: S, mut task: T, parts: usize) {
-        let shared = &*self.shared;
+    /// Does `task`, if it is worth it. Panics if a part did.
+    // Compiled once for all steps of a kind.
+    #[inline(never)]
+    fn takes<S: Simd, T: Split>(&self, s: S, task: &mut T) -> bool {
+        let parts = task.parts(self.threads());
+        // A team that is at work already has no time for another's task.
+        if parts <= 1 || self.shared.taken.swap(true, Ordering::Acquire) {
+            return false;
+        }
         let own = task.scratch();
         let scratch_len = own.len();
         let own: *mut [f32] = own;
-        let context = Context { s, task: &raw mut task, scratch_len };
+        let context = Context { s, task: &raw mut *task, scratch_len };
         let job = Job { work: worker_part::<S, T>, context: (&raw const context).cast(), parts };
+        // SAFETY: each part is claimed once, and the task's own scratch is used by this thread alone.
+        self.share(job, &mut |part| s.enter(One { task: context.task, part, scratch: unsafe { &mut *own } }));
+        true
+    }
+
+    /// Has the workers do parts of `job`, and does parts itself as `own` says; the caller has taken the team.
+    fn share(&self, job: Job, own: &mut dyn FnMut(Part)) {
+        let shared = &*self.shared;
         // SAFETY: the team was free, so no worker has begun, and the caller has taken it.
         unsafe { *shared.job.get() = job };
-        let workers = self.workers.len().min(parts - 1);
+        let workers = self.workers.len().min(job.parts - 1);
         shared.claimed.0.store(0, Ordering::Relaxed);
         let end = End { shared, signal: shared.announce(workers, &self.workers) };
-        while let Some(part) = shared.claim(parts) {
-            // SAFETY: each part is claimed once, and the task's own scratch is used by this thread alone.
-            s.enter(One { task: context.task, part, scratch: unsafe { &mut *own } });
+        while let Some(part) = shared.claim(job.parts) {
+            own(part);
         }
         drop(end);
         assert!(!shared.failed.swap(false, Ordering::Relaxed), "a thread of the model's team panicked");
