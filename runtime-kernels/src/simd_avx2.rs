@@ -47,6 +47,21 @@ fn is_nan(a: __m256) -> __m256 {
     })
 }
 
+/// Does `task` with the instruction set.
+#[target_feature(enable = "avx2,fma")]
+fn inside<T: Task>(s: Avx2, task: T) -> T::Out {
+    task.run(s)
+}
+
+/// Goes to [`inside`].
+// rustc keeps `inline(never)` of a function with target features only for callers that have them too, so the
+// border is a function without any; it compiles to one jump.
+#[inline(never)]
+fn border<T: Task>(s: Avx2, task: T) -> T::Out {
+    // SAFETY: the token proves the instruction set present.
+    unsafe { inside(s, task) }
+}
+
 impl Simd for Avx2 {
     const NAME: &'static str = "avx2";
     const LANES: usize = 8;
@@ -58,17 +73,6 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn enter<T: Task>(self, task: T) -> T::Out {
-        #[target_feature(enable = "avx2,fma")]
-        fn inside<T: Task>(s: Avx2, task: T) -> T::Out {
-            task.run(s)
-        }
-        // rustc keeps `inline(never)` of a function with target features only for callers that have them too, so the
-        // border is a function without any; it compiles to one jump.
-        #[inline(never)]
-        fn border<T: Task>(s: Avx2, task: T) -> T::Out {
-            // SAFETY: the token proves the instruction set present.
-            unsafe { inside(s, task) }
-        }
         border(self, task)
     }
 

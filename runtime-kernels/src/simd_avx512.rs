@@ -44,6 +44,21 @@ fn ordered(a: __m512) -> __mmask16 {
     avx512!(_mm512_cmp_ps_mask::<_CMP_ORD_Q>(a, a))
 }
 
+/// Does `task` with the instruction set.
+#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
+fn inside<T: Task>(s: Avx512, task: T) -> T::Out {
+    task.run(s)
+}
+
+/// Goes to [`inside`].
+// rustc keeps `inline(never)` of a function with target features only for callers that have them too, so the
+// border is a function without any; it compiles to one jump.
+#[inline(never)]
+fn border<T: Task>(s: Avx512, task: T) -> T::Out {
+    // SAFETY: the token proves the instruction set present.
+    unsafe { inside(s, task) }
+}
+
 impl Simd for Avx512 {
     const NAME: &'static str = "avx512";
     const LANES: usize = 16;
@@ -55,17 +70,6 @@ impl Simd for Avx512 {
 
     #[inline(always)]
     fn enter<T: Task>(self, task: T) -> T::Out {
-        #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
-        fn inside<T: Task>(s: Avx512, task: T) -> T::Out {
-            task.run(s)
-        }
-        // rustc keeps `inline(never)` of a function with target features only for callers that have them too, so the
-        // border is a function without any; it compiles to one jump.
-        #[inline(never)]
-        fn border<T: Task>(s: Avx512, task: T) -> T::Out {
-            // SAFETY: the token proves the instruction set present.
-            unsafe { inside(s, task) }
-        }
         border(self, task)
     }
 

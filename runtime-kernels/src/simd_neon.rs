@@ -33,6 +33,12 @@ macro_rules! neon {
     }};
 }
 
+/// Does `task`, in a function of its own.
+#[inline(never)]
+fn inside<T: Task>(s: Neon, task: T) -> T::Out {
+    task.run(s)
+}
+
 impl Simd for Neon {
     const NAME: &'static str = "neon";
     const LANES: usize = 4;
@@ -44,10 +50,6 @@ impl Simd for Neon {
 
     #[inline(always)]
     fn enter<T: Task>(self, task: T) -> T::Out {
-        #[inline(never)]
-        fn inside<T: Task>(s: Neon, task: T) -> T::Out {
-            task.run(s)
-        }
         inside(self, task)
     }
 

@@ -178,6 +178,12 @@ pub fn sqrt_by_integers(x: f32) -> f32 {
     f32::from_bits(((exponent as u32) << 23).wrapping_add((kept as u32).wrapping_sub(0x80_0000)))
 }
 
+/// Does `task`, in a function of its own.
+#[inline(never)]
+fn inside<T: Task>(s: Scalar, task: T) -> T::Out {
+    task.run(s)
+}
+
 impl Simd for Scalar {
     const NAME: &'static str = "scalar";
     const LANES: usize = 4;
@@ -189,10 +195,6 @@ impl Simd for Scalar {
 
     #[inline(always)]
     fn enter<T: Task>(self, task: T) -> T::Out {
-        #[inline(never)]
-        fn inside<T: Task>(s: Scalar, task: T) -> T::Out {
-            task.run(s)
-        }
         inside(self, task)
     }
 

@@ -27,6 +27,12 @@ impl Default for Wasm128 {
     }
 }
 
+/// Does `task`, in a function of its own.
+#[inline(never)]
+fn inside<T: Task>(s: Wasm128, task: T) -> T::Out {
+    task.run(s)
+}
+
 impl Simd for Wasm128 {
     const NAME: &'static str = "wasm128";
     const LANES: usize = 4;
@@ -38,10 +44,6 @@ impl Simd for Wasm128 {
 
     #[inline(always)]
     fn enter<T: Task>(self, task: T) -> T::Out {
-        #[inline(never)]
-        fn inside<T: Task>(s: Wasm128, task: T) -> T::Out {
-            task.run(s)
-        }
         inside(self, task)
     }
 
