@@ -12,7 +12,7 @@ use crate::array::Array;
 use crate::compare::compare;
 use crate::inputs::Data;
 use crate::model::Model;
-use crate::{Outcome, program, reference, scratch};
+use crate::{Outcome, machine, program, reference, scratch};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use engine::{Engine, Started};
@@ -96,7 +96,9 @@ impl Timing {
 /// Everything a bench found out.
 pub struct Results {
     pub timings: Vec<Timing>,
-    /// Multiply-adds of f32 a core does in a second.
+    /// The instruction set the model runs on.
+    pub isa: &'static str,
+    /// Multiply-adds of f32 a core does in a second with it.
     pub peak: f64,
     pub macs: Option<i64>,
     pub layers: Vec<layers::Layer>,
@@ -125,7 +127,8 @@ impl Bench {
         let built = scratch::build(&compiled, std::slice::from_ref(&inputs), &dir.join("kiln"), "release", &main)?;
 
         let mut timings = Vec::new();
-        let peak = peak::peak();
+        let isa = machine::instruction_set(&self.model.options()?.isa);
+        let peak = peak::peak(isa);
         for &threads in &self.threads {
             progress.set_message(format!("starting the engines on {threads} thread(s)"));
             let kiln = kiln_engine(&built.binary, &dir.join("kiln"), threads)?;
@@ -179,6 +182,7 @@ impl Bench {
         let report = compiled.report();
         let results = Results {
             timings,
+            isa,
             peak,
             macs: report.macs(),
             layers: found,

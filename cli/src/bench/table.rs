@@ -28,7 +28,8 @@ pub fn print(results: &Results) {
     let peak = results.peak;
     if let Some(macs) = results.macs {
         let limit = macs as f64 / peak * 1e3;
-        println!("limit {limit:.4} ms: {macs} multiply-adds at a core's measured {:.0} GFLOP/s", peak * 2e-9);
+        let (isa, speed) = (results.isa, peak * 2e-9);
+        println!("limit {limit:.4} ms: {macs} multiply-adds at a core's measured {speed:.0} GFLOP/s with {isa}");
     }
     if !results.layers.is_empty() {
         println!(
@@ -80,6 +81,7 @@ pub fn json(results: &Results) -> String {
     };
     serde_json::json!({
         "timings": results.timings.iter().map(timing).collect::<Vec<_>>(),
+        "isa": results.isa,
         "peak_macs_per_second": results.peak,
         "macs": results.macs,
         "build_seconds": results.build.as_secs_f64(),

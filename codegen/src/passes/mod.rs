@@ -1,5 +1,6 @@
 //! The passes, in order. Each takes a graph and gives a better one; the contract is checked between them in debug builds.
 
+mod drop_subnormals;
 mod eliminate_transposes;
 mod fuse_affine;
 mod fuse_epilogues;
@@ -21,6 +22,8 @@ const PASSES: &[(&str, Pass)] = &[
     ("eliminate_transposes", eliminate_transposes::eliminate_transposes),
     // Before fuse_maps: a batch normalisation that has met its activation is no longer affine.
     ("fuse_affine", fuse_affine::fuse_affine),
+    // After fuse_affine: products of small weights and scales may be subnormal.
+    ("drop_subnormals", drop_subnormals::drop_subnormals),
     ("fuse_maps", fuse_maps::fuse_maps),
     // After fuse_maps: one expression goes into the epilogue, not the first of a chain.
     ("fuse_epilogues", fuse_epilogues::fuse_epilogues),
