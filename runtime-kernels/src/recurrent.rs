@@ -1,15 +1,19 @@
 //! What the recurrent layers share: their schedule, and the product of a state with packed recurrent weights.
 //!
 //! At batch 1 that product is bound by reading the weights once a step, so a tile spans several panels, each read in order,
-//! with as many accumulators as hide the latency of a multiply-add. At larger batches a panel serves several rows at once.
+//! with as many accumulators as hide the latency of a multiply-add. Larger batches are products like any other.
 
 use core::ops::Range;
 
+use super::finish_f32::Finishing;
 use super::lanes::get;
+use super::matmul_f32::blocks;
 use super::simd::{Simd, Task};
+use super::stages::Window;
+use super::tile_f32::{PANEL, Product};
 
-/// Columns of a weight panel.
-const PANEL: usize = 16;
+/// Rows from which on tiles of several rows are faster than one row after another.
+const MANY_ROWS: usize = 4;
 
 /// `columns` rounded up to whole panels: the row length of a projected state.
 pub(super) const fn padded(columns: usize) -> usize {
@@ -44,29 +48,21 @@ impl Task for Project<'_> {
         }
         let batch = self.h.len() / self.k;
         assert_eq!(self.out.len(), batch * self.row);
-        // The numbers: rows, panels, vectors of a panel, steps of k with accumulators of their own.
         let mut b = 0;
-        let rows = if S::LANES < 8 { 2 } else { 4 };
-        while b + rows <= batch {
-            for panel in self.panels.clone() {
-                match S::LANES {
-                    16 => self.tile::<S, 4, 1, 1, 2>(s, b, panel),
-                    8 => self.tile::<S, 4, 1, 2, 1>(s, b, panel),
-                    4 => self.tile::<S, 2, 1, 4, 1>(s, b, panel),
-                    _ => self.tile::<S, 2, 1, 16, 1>(s, b, panel),
-                }
-            }
-            b += rows;
+        if batch >= MANY_ROWS {
+            self.many(s, batch);
+            b = batch;
         }
+        // The numbers: panels, vectors of a panel, steps of k with accumulators of their own.
         while b < batch {
             let Range { start: mut panel, end } = self.panels;
             while panel + 4 <= end {
                 match S::LANES {
-                    16 => self.tile::<S, 1, 4, 1, 2>(s, b, panel),
-                    8 => self.tile::<S, 1, 4, 2, 1>(s, b, panel),
+                    16 => self.tile::<S, 4, 1, 2>(s, b, panel),
+                    8 => self.tile::<S, 4, 2, 1>(s, b, panel),
                     4 => {
-                        self.tile::<S, 1, 2, 4, 1>(s, b, panel);
-                        self.tile::<S, 1, 2, 4, 1>(s, b, panel + 2);
+                        self.tile::<S, 2, 4, 1>(s, b, panel);
+                        self.tile::<S, 2, 4, 1>(s, b, panel + 2);
                     }
                     _ => break,
                 }
@@ -74,10 +70,10 @@ impl Task for Project<'_> {
             }
             while panel < end {
                 match S::LANES {
-                    16 => self.tile::<S, 1, 1, 1, 4>(s, b, panel),
-                    8 => self.tile::<S, 1, 1, 2, 4>(s, b, panel),
-                    4 => self.tile::<S, 1, 1, 4, 2>(s, b, panel),
-                    _ => self.tile::<S, 1, 1, 16, 1>(s, b, panel),
+                    16 => self.tile::<S, 1, 1, 4>(s, b, panel),
+                    8 => self.tile::<S, 1, 2, 4>(s, b, panel),
+                    4 => self.tile::<S, 1, 4, 2>(s, b, panel),
+                    _ => self.tile::<S, 1, 16, 1>(s, b, panel),
                 }
                 panel += 1;
             }
@@ -87,9 +83,33 @@ impl Task for Project<'_> {
 }
 
 impl Project<'_> {
-    /// `ROWS` rows by `PANELS` panels of `VECTORS` vectors, with sums over every `STEPS`th element of k.
+    /// All `m` rows, as one product.
     #[inline(always)]
-    fn tile<S: Simd, const ROWS: usize, const PANELS: usize, const VECTORS: usize, const STEPS: usize>(
+    fn many<S: Simd>(&mut self, s: S, m: usize) {
+        let &mut Self { ref mut out, h, r, row, k, ref panels } = self;
+        let r = &r[panels.start * k * PANEL..panels.end * k * PANEL];
+        let product = Product {
+            out: out[panels.start * PANEL..].as_mut_ptr(),
+            out_stride: row,
+            row: 0,
+            row_step: 1,
+            col: 0,
+            n: panels.len() * PANEL,
+            row_stride: k,
+            window: Window::contiguous(k),
+            b: r.as_ptr(),
+            panel_stride: k * PANEL,
+            after: 0,
+            bias: None,
+            finishing: Finishing::Nothing,
+        };
+        // SAFETY: `h` has `m` rows of `k` elements, `r` was cut to whole panels, and `out` has `m` rows with those columns.
+        unsafe { blocks(s, &product, h.as_ptr(), 0, m, k) };
+    }
+
+    /// Row `b` by `PANELS` panels of `VECTORS` vectors, with sums over every `STEPS`th element of k.
+    #[inline(always)]
+    fn tile<S: Simd, const PANELS: usize, const VECTORS: usize, const STEPS: usize>(
         &mut self,
         s: S,
         b: usize,
@@ -97,36 +117,31 @@ impl Project<'_> {
     ) {
         let k = self.k;
         let vectors = (PANEL / S::LANES).min(VECTORS);
-        let mut h = [&self.h[..0]; ROWS];
-        for (i, h) in h.iter_mut().enumerate() {
-            *h = &self.h[(b + i) * k..][..k];
-        }
+        let h = &self.h[b * k..][..k];
         let mut r: [&[[f32; PANEL]]; PANELS] = [&[]; PANELS];
         for (p, r) in r.iter_mut().enumerate() {
             *r = &self.r[(panel + p) * k * PANEL..][..k * PANEL].as_chunks().0[..k];
         }
-        let mut sum = [[[[s.splat(0.0); VECTORS]; PANELS]; ROWS]; STEPS];
+        let mut sum = [[[s.splat(0.0); VECTORS]; PANELS]; STEPS];
         let mut j = 0;
         while j + STEPS <= k {
             for (step, sum) in sum.iter_mut().enumerate() {
-                accumulate(s, sum, &h, &r, j + step, vectors);
+                accumulate(s, sum, h, &r, j + step, vectors);
             }
             j += STEPS;
         }
         while j < k {
-            accumulate(s, &mut sum[0], &h, &r, j, vectors);
+            accumulate(s, &mut sum[0], h, &r, j, vectors);
             j += 1;
         }
-        for i in 0..ROWS {
-            let out = &mut self.out[(b + i) * self.row + panel * PANEL..][..PANELS * PANEL];
-            for p in 0..PANELS {
-                for v in 0..vectors {
-                    let mut total = sum[0][i][p][v];
-                    for sum in &sum[1..] {
-                        total = s.add(total, sum[i][p][v]);
-                    }
-                    s.store(total, &mut out[p * PANEL + v * S::LANES..]);
+        let out = &mut self.out[b * self.row + panel * PANEL..][..PANELS * PANEL];
+        for p in 0..PANELS {
+            for v in 0..vectors {
+                let mut total = sum[0][p][v];
+                for sum in &sum[1..] {
+                    total = s.add(total, sum[p][v]);
                 }
+                s.store(total, &mut out[p * PANEL + v * S::LANES..]);
             }
         }
     }
@@ -134,21 +149,19 @@ impl Project<'_> {
 
 /// Adds the products of element `j` of k.
 #[inline(always)]
-fn accumulate<S: Simd, const ROWS: usize, const PANELS: usize, const VECTORS: usize>(
+fn accumulate<S: Simd, const PANELS: usize, const VECTORS: usize>(
     s: S,
-    sum: &mut [[[S::F32; VECTORS]; PANELS]; ROWS],
-    h: &[&[f32]; ROWS],
+    sum: &mut [[S::F32; VECTORS]; PANELS],
+    h: &[f32],
     r: &[&[[f32; PANEL]]; PANELS],
     j: usize,
     vectors: usize,
 ) {
+    let h = s.splat(h[j]);
     for p in 0..PANELS {
         let line = &r[p][j];
         for v in 0..vectors {
-            let r = s.load(&line[v * S::LANES..]);
-            for i in 0..ROWS {
-                sum[i][p][v] = s.fma(s.splat(h[i][j]), r, sum[i][p][v]);
-            }
+            sum[p][v] = s.fma(h, s.load(&line[v * S::LANES..]), sum[p][v]);
         }
     }
 }
