@@ -5,6 +5,7 @@
 //! numbers a plain one, [`ReduceEach`], in which integers wrap around.
 
 use super::simd::{Simd, Task};
+use super::split::{Part, Split, own, parts, whole};
 
 /// How floats are reduced.
 pub trait ReduceF32: Copy {
@@ -233,13 +234,35 @@ impl<K: ReduceF32> Task for Reduce<'_, K> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Reduce { out, x, outer, len, inner, scale, kind } = self;
-        let (out, x) = (&mut out[..outer * inner], &x[..outer * len * inner]);
-        if out.is_empty() {
+        whole(s, self);
+    }
+}
+
+impl<K: ReduceF32> Split for Reduce<'_, K> {
+    #[inline(always)]
+    fn parts(&self, threads: usize) -> usize {
+        let results = self.outer * self.inner;
+        parts(8 * results * self.len, results.div_ceil(WIDEST), threads)
+    }
+
+    #[inline(always)]
+    unsafe fn part<S: Simd>(task: *mut Self, s: S, part: Part, _: &mut [f32]) {
+        // SAFETY: the caller vouches for the task; its output is only written through this pointer, each part's elements
+        // by that part.
+        let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
+        let &Reduce { x, outer, len, inner, scale, kind, .. } = task;
+        assert!(out.len() >= outer * inner, "the output of a reduction is too short");
+        let x = &x[..outer * len * inner];
+        if outer * inner == 0 {
             return;
         }
         let scale = s.splat(scale);
         if inner == 1 {
+            let mine = part.range(outer.div_ceil(WIDEST));
+            let mine = mine.start * WIDEST..(mine.end * WIDEST).min(outer);
+            let x = &x[mine.start * len..mine.end * len];
+            // SAFETY: results that are this part's.
+            let out = unsafe { own(out, mine) };
             // Rows gather on the stack, so that what follows the reduction is done on vectors.
             for (first, out) in out.chunks_mut(S::LANES).enumerate() {
                 let mut rows = [0.0; WIDEST];
@@ -250,37 +273,54 @@ impl<K: ReduceF32> Task for Reduce<'_, K> {
             }
             return;
         }
-        for (o, out) in out.chunks_exact_mut(inner).enumerate() {
-            let x = &x[o * len * inner..][..len * inner];
-            let mut at = 0;
-            while at + SUMS * S::LANES <= inner {
-                let mut acc = [s.splat(K::INIT); SUMS];
-                for x in x.chunks_exact(inner) {
-                    for (acc, x) in acc.iter_mut().zip(x[at..at + SUMS * S::LANES].chunks_exact(S::LANES)) {
-                        *acc = kind.step(s, *acc, s.load(x));
-                    }
-                }
-                for (acc, out) in acc.iter().zip(out[at..at + SUMS * S::LANES].chunks_exact_mut(S::LANES)) {
-                    s.store(kind.finish(s, s.mul(*acc, scale)), out);
-                }
-                at += SUMS * S::LANES;
-            }
-            while at < inner {
-                let lanes = at..inner.min(at + S::LANES);
-                let mut acc = s.splat(K::INIT);
-                if lanes.len() == S::LANES {
-                    for x in x.chunks_exact(inner) {
-                        acc = kind.step(s, acc, s.load(&x[lanes.clone()]));
-                    }
-                } else {
-                    for x in x.chunks_exact(inner) {
-                        acc = kind.step(s, acc, s.load_part(&x[lanes.clone()]));
-                    }
-                }
-                s.store_part(kind.finish(s, s.mul(acc, scale)), &mut out[lanes]);
-                at += S::LANES;
+        let (rows, lines) = part.grid(outer, inner.div_ceil(WIDEST), 1, 1);
+        let lanes = lines.start * WIDEST..(lines.end * WIDEST).min(inner);
+        for o in rows {
+            // SAFETY: results that are this part's.
+            let out = unsafe { own(out, o * inner + lanes.start..o * inner + lanes.end) };
+            reduce_lanes(s, kind, out, &x[o * len * inner..][..len * inner], inner, lanes.start, scale);
+        }
+    }
+}
+
+/// Reduces `x`, rows of `inner`, to one row; of that, what is `from` on.
+#[inline(always)]
+fn reduce_lanes<S: Simd, K: ReduceF32>(
+    s: S,
+    kind: K,
+    out: &mut [f32],
+    x: &[f32],
+    inner: usize,
+    from: usize,
+    scale: S::F32,
+) {
+    let mut at = 0;
+    while at + SUMS * S::LANES <= out.len() {
+        let mut acc = [s.splat(K::INIT); SUMS];
+        for x in x.chunks_exact(inner) {
+            for (acc, x) in acc.iter_mut().zip(x[from + at..][..SUMS * S::LANES].chunks_exact(S::LANES)) {
+                *acc = kind.step(s, *acc, s.load(x));
             }
         }
+        for (acc, out) in acc.iter().zip(out[at..at + SUMS * S::LANES].chunks_exact_mut(S::LANES)) {
+            s.store(kind.finish(s, s.mul(*acc, scale)), out);
+        }
+        at += SUMS * S::LANES;
+    }
+    while at < out.len() {
+        let n = S::LANES.min(out.len() - at);
+        let mut acc = s.splat(K::INIT);
+        if n == S::LANES {
+            for x in x.chunks_exact(inner) {
+                acc = kind.step(s, acc, s.load(&x[from + at..]));
+            }
+        } else {
+            for x in x.chunks_exact(inner) {
+                acc = kind.step(s, acc, s.load_part(&x[from + at..][..n]));
+            }
+        }
+        s.store_part(kind.finish(s, s.mul(acc, scale)), &mut out[at..at + n]);
+        at += S::LANES;
     }
 }
 

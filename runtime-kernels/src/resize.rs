@@ -6,6 +6,7 @@ use super::copy::copy_run;
 use super::lanes::{each, get, put};
 use super::resize_tables::{OUTSIDE, ResizeSpec, resize_tables};
 use super::simd::{Simd, Task};
+use super::split::{Part, Split, own, parts, times, whole};
 
 /// The tables of an axis whose sizes are known only at run time; see [`resize_tables`].
 pub struct ResizeTables<'a> {
@@ -46,8 +47,24 @@ impl<T: Copy, const R: usize> Task for ResizeNearest<'_, T, R> {
     type Out = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        let Self { out, x, x_dims, out_dims, index, outside } = self;
+    fn run<S: Simd>(self, s: S) {
+        whole(s, self);
+    }
+}
+
+impl<T: Copy, const R: usize> Split for ResizeNearest<'_, T, R> {
+    #[inline(always)]
+    fn parts(&self, threads: usize) -> usize {
+        let row = if R == 0 { 1 } else { self.out_dims[R - 1] };
+        parts(16 * self.out.len(), self.out.len() / row.max(1), threads)
+    }
+
+    #[inline(always)]
+    unsafe fn part<S: Simd>(task: *mut Self, _: S, part: Part, _: &mut [f32]) {
+        // SAFETY: the caller vouches for the task; its output is only written through this pointer, each part's elements
+        // by that part.
+        let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
+        let &Self { x, x_dims, out_dims, index, outside, .. } = task;
         assert_eq!(out.len(), out_dims.iter().product::<usize>());
         assert_eq!(x.len(), x_dims.iter().product::<usize>());
         for r in 0..R {
@@ -56,16 +73,21 @@ impl<T: Copy, const R: usize> Task for ResizeNearest<'_, T, R> {
         if out.is_empty() {
             return;
         }
-        if R == 0 {
-            out[0] = x[0];
-            return;
-        }
-        let (len, x_len, columns) = (out_dims[R - 1], x_dims[R - 1], index[R - 1]);
+        let (len, x_len, columns) =
+            if R == 0 { (1, 1, &[][..]) } else { (out_dims[R - 1], x_dims[R - 1], index[R - 1]) };
+        let mine = part.range(out.len() / len);
+        // SAFETY: rows of the output, which are this part's.
+        let out = unsafe { own(out, times(&mine, len)) };
         let mut at = [0; R];
+        let mut row = mine.start;
+        for r in (0..R.saturating_sub(1)).rev() {
+            at[r] = row % out_dims[r];
+            row /= out_dims[r];
+        }
         let mut previous = None;
         for start in (0..out.len()).step_by(len) {
             let mut row = Some(0);
-            for r in 0..R - 1 {
+            for r in 0..R.saturating_sub(1) {
                 let source = if index[r].is_empty() { at[r] as u32 } else { index[r][at[r]] };
                 row = row.filter(|_| source != OUTSIDE).map(|row| row * x_dims[r] + source as usize);
             }
@@ -87,7 +109,7 @@ impl<T: Copy, const R: usize> Task for ResizeNearest<'_, T, R> {
                 }
             }
             previous = row;
-            for r in (0..R - 1).rev() {
+            for r in (0..R.saturating_sub(1)).rev() {
                 at[r] += 1;
                 if at[r] < out_dims[r] {
                     break;
@@ -127,7 +149,23 @@ impl Task for ResizeAxis<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { out, x, outer, in_len, out_len, inner, taps, index, weight, outside } = self;
+        whole(s, self);
+    }
+}
+
+impl Split for ResizeAxis<'_> {
+    #[inline(always)]
+    fn parts(&self, threads: usize) -> usize {
+        let most = if self.inner == 1 { self.outer.div_ceil(ROWS) } else { self.outer * self.out_len };
+        parts(16 * self.out.len(), most, threads)
+    }
+
+    #[inline(always)]
+    unsafe fn part<S: Simd>(task: *mut Self, s: S, part: Part, _: &mut [f32]) {
+        // SAFETY: the caller vouches for the task; its output is only written through this pointer, each part's elements
+        // by that part.
+        let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
+        let &Self { x, outer, in_len, out_len, inner, taps, index, weight, outside, .. } = task;
         assert_eq!(out.len(), outer * out_len * inner);
         assert_eq!(x.len(), outer * in_len * inner);
         assert_eq!(index.len(), out_len * taps);
@@ -137,38 +175,44 @@ impl Task for ResizeAxis<'_> {
         }
         assert!(taps > 0);
         if inner == 1 {
+            let mine = part.range(outer.div_ceil(ROWS));
+            let mine = mine.start * ROWS..(mine.end * ROWS).min(outer);
+            // SAFETY: rows of the output, which are this part's.
+            let out = unsafe { own(out, times(&mine, out_len)) };
+            let x = &x[mine.start * in_len..mine.end * in_len];
             let mut o = 0;
-            while o + ROWS <= outer {
+            while o + ROWS <= mine.len() {
                 rows::<ROWS>(&mut out[o * out_len..], &x[o * in_len..], in_len, out_len, index, weight, outside);
                 o += ROWS;
             }
-            while o < outer {
+            while o < mine.len() {
                 rows::<1>(&mut out[o * out_len..], &x[o * in_len..], in_len, out_len, index, weight, outside);
                 o += 1;
             }
             return;
         }
-        for (o, out) in out.chunks_exact_mut(out_len * inner).enumerate() {
+        let mine = part.range(outer * out_len);
+        // SAFETY: elements of the axis, which are this part's.
+        let out = unsafe { own(out, times(&mine, inner)) };
+        for (i, out) in mine.zip(out.chunks_exact_mut(inner)) {
+            let (o, j) = (i / out_len, i % out_len);
             let x = &x[o * in_len * inner..][..in_len * inner];
-            for ((out, index), weight) in
-                out.chunks_exact_mut(inner).zip(index.chunks_exact(taps)).zip(weight.chunks_exact(taps))
-            {
-                if index[0] == OUTSIDE {
-                    out.fill(outside);
-                } else if let (&[a, b], &[v, w]) = (index, weight) {
-                    blend(s, out, x, [a, b], [v, w], false);
-                } else {
-                    let (indices, index) = index.as_chunks();
-                    let (weights, weight) = weight.as_chunks();
-                    let mut again = false;
-                    for (&index, &weight) in indices.iter().zip(weights) {
-                        blend::<S, 4>(s, out, x, index, weight, again);
-                        again = true;
-                    }
-                    for (&index, &weight) in index.iter().zip(weight) {
-                        blend(s, out, x, [index], [weight], again);
-                        again = true;
-                    }
+            let (index, weight) = (&index[j * taps..][..taps], &weight[j * taps..][..taps]);
+            if index[0] == OUTSIDE {
+                out.fill(outside);
+            } else if let (&[a, b], &[v, w]) = (index, weight) {
+                blend(s, out, x, [a, b], [v, w], false);
+            } else {
+                let (indices, index) = index.as_chunks();
+                let (weights, weight) = weight.as_chunks();
+                let mut again = false;
+                for (&index, &weight) in indices.iter().zip(weights) {
+                    blend::<S, 4>(s, out, x, index, weight, again);
+                    again = true;
+                }
+                for (&index, &weight) in index.iter().zip(weight) {
+                    blend(s, out, x, [index], [weight], again);
+                    again = true;
                 }
             }
         }

@@ -102,8 +102,12 @@ pub const SPLIT: &[(&str, &str)] = &[
     ("pool", "AvgPool"),
     ("pool", "LpPool"),
     ("pool", "MaxPool"),
+    ("reduce", "Reduce"),
+    ("resize", "ResizeAxis"),
+    ("resize", "ResizeNearest"),
     ("softmax", "LogSoftmax"),
     ("softmax", "Softmax"),
+    ("strided", "Strided"),
 ];
 
 /// The files that need std; the others need nothing.

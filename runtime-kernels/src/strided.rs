@@ -6,6 +6,7 @@
 use super::arena::Plain;
 use super::copy::copy_run;
 use super::simd::{Simd, Task};
+use super::split::{Part, Split, own, parts, whole};
 use super::tile_transpose::{TILE, transpose_tile};
 
 /// `out[out_offset + Σ i * out_strides] = x[x_offset + Σ i * x_strides]` for every index `i` below `dims`.
@@ -86,12 +87,40 @@ impl At {
     }
 }
 
+/// Elements of an axis that a part has at least, so that tiles stay whole.
+const STRETCH: usize = 4 * TILE;
+
+impl<T: Plain, const R: usize> Strided<'_, T, R> {
+    /// The axis that parts divide: the longest but the last, along which both views may be contiguous.
+    #[inline(always)]
+    fn divided(&self) -> Option<usize> {
+        (0..R.saturating_sub(1)).rev().max_by_key(|&axis| self.dims[axis])
+    }
+}
+
 impl<T: Plain, const R: usize> Task for Strided<'_, T, R> {
     type Out = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        let Self { out, x, dims, out_offset, out_strides, x_offset, x_strides } = self;
+    fn run<S: Simd>(self, s: S) {
+        whole(s, self);
+    }
+}
+
+impl<T: Plain, const R: usize> Split for Strided<'_, T, R> {
+    #[inline(always)]
+    fn parts(&self, threads: usize) -> usize {
+        let len = self.dims.iter().fold(1, |len: usize, &size| len.saturating_mul(size));
+        let most = self.divided().map_or(1, |axis| self.dims[axis].div_ceil(STRETCH));
+        parts(len.saturating_mul(16), most, threads)
+    }
+
+    #[inline(always)]
+    unsafe fn part<S: Simd>(task: *mut Self, _: S, part: Part, _: &mut [f32]) {
+        // SAFETY: the caller vouches for the task; its output is only written through this pointer, each part's elements
+        // by that part.
+        let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
+        let &Self { x, mut dims, mut out_offset, out_strides, mut x_offset, x_strides, .. } = task;
         if dims.contains(&0) {
             return;
         }
@@ -101,6 +130,18 @@ impl<T: Plain, const R: usize> Task for Strided<'_, T, R> {
         );
         assert!(is_inside(x.len(), x_offset, dims, x_strides), "a view must lie inside its input");
 
+        if let Some(axis) = task.divided().filter(|_| part.of > 1) {
+            let mine = part.range(dims[axis].div_ceil(STRETCH));
+            let mine = mine.start * STRETCH..(mine.end * STRETCH).min(dims[axis]);
+            if mine.is_empty() {
+                return;
+            }
+            dims[axis] = mine.len();
+            out_offset += mine.start * out_strides[axis];
+            x_offset = x_offset.wrapping_add_signed(mine.start as isize * x_strides[axis]);
+        } else if part.index > 0 {
+            return;
+        }
         let mut axes = [Axis { len: 1, out: 1, x: 1 }; R];
         for (r, axis) in axes.iter_mut().enumerate() {
             *axis = Axis { len: dims[r], out: out_strides[r], x: x_strides[r] };
@@ -123,7 +164,7 @@ impl<T: Plain, const R: usize> Task for Strided<'_, T, R> {
         let mut index = [0; R];
         let mut at = At { out: out_offset, x: x_offset };
         loop {
-            // SAFETY: both views lie inside their slices, and a plane is a part of them.
+            // SAFETY: both views lie inside their slices, a plane is a part of them, and these elements are this part's.
             unsafe { plane(out, x, at, rows, cols) };
             let mut r = outer.len();
             loop {
@@ -162,20 +203,23 @@ fn is_inside<const R: usize>(len: usize, offset: usize, dims: [usize; R], stride
 /// Moves the elements along two axes.
 ///
 /// # Safety
-/// For every index below the axes' lengths, the positions `at` leads to must be inside `out` and `x`.
+/// For every index below the axes' lengths, the positions `at` leads to must be inside `out` and `x`, and those of `out` used by
+/// nothing else.
 #[inline(always)]
-unsafe fn plane<T: Plain>(out: &mut [T], x: &[T], at: At, rows: Axis, cols: Axis) {
+unsafe fn plane<T: Plain>(out: *mut [T], x: &[T], at: At, rows: Axis, cols: Axis) {
     match (cols.out, cols.x) {
         (1, 1) if cols.len > 1 || rows.len < 4 => {
             for i in 0..rows.len {
                 let at = at.along(rows, i);
-                copy_run(&mut out[at.out..][..cols.len], &x[at.x..][..cols.len]);
+                // SAFETY: a row of the plane.
+                copy_run(unsafe { own(out, at.out..at.out + cols.len) }, &x[at.x..][..cols.len]);
             }
         }
         (1, 0) => {
             for i in 0..rows.len {
                 let at = at.along(rows, i);
-                out[at.out..][..cols.len].fill(x[at.x]);
+                // SAFETY: a row of the plane.
+                unsafe { own(out, at.out..at.out + cols.len) }.fill(x[at.x]);
             }
         }
         (1, _) if rows.x == 1 && rows.len >= TILE && cols.len >= TILE => {
@@ -193,7 +237,7 @@ unsafe fn plane<T: Plain>(out: &mut [T], x: &[T], at: At, rows: Axis, cols: Axis
                     for c in (0..tiled).step_by(TILE) {
                         let at = at.along(cols, c);
                         // SAFETY: the tile is a part of the plane.
-                        unsafe { transpose_tile(out.as_mut_ptr().add(at.out), rows.out, x.as_ptr().add(at.x), cols.x) };
+                        unsafe { transpose_tile(out.cast::<T>().add(at.out), rows.out, x.as_ptr().add(at.x), cols.x) };
                     }
                     // SAFETY: the rest is a part of the plane.
                     unsafe {
@@ -220,7 +264,7 @@ unsafe fn plane<T: Plain>(out: &mut [T], x: &[T], at: At, rows: Axis, cols: Axis
 /// # Safety
 /// As for [`plane`].
 #[inline(always)]
-unsafe fn elements<T: Plain>(out: &mut [T], x: &[T], at: At, rows: Axis, cols: Axis) {
+unsafe fn elements<T: Plain>(out: *mut [T], x: &[T], at: At, rows: Axis, cols: Axis) {
     // A short inner loop costs more than long steps through memory.
     let (rows, cols) = if rows.len > 4 * cols.len { (cols, rows) } else { (rows, cols) };
     for i in 0..rows.len {
@@ -228,7 +272,7 @@ unsafe fn elements<T: Plain>(out: &mut [T], x: &[T], at: At, rows: Axis, cols: A
         for j in 0..cols.len {
             let at = at.along(cols, j);
             // SAFETY: position (i, j) is inside both.
-            unsafe { *out.get_unchecked_mut(at.out) = *x.get_unchecked(at.x) };
+            unsafe { *out.cast::<T>().add(at.out) = *x.get_unchecked(at.x) };
         }
     }
 }

@@ -14,9 +14,12 @@ use kiln_kernels::matmul_f32::{MatMul, scratch_len};
 use kiln_kernels::normalize::LayerNorm;
 use kiln_kernels::pack;
 use kiln_kernels::pool::{MaxPool, PoolShape};
+use kiln_kernels::reduce::{Norm, Reduce};
+use kiln_kernels::resize::{ResizeAxis, ResizeNearest};
 use kiln_kernels::simd::{Simd, Task};
 use kiln_kernels::softmax::Softmax;
 use kiln_kernels::split::{Part, Split, whole};
+use kiln_kernels::strided::Strided;
 use kiln_kernels::team::{Team, enter};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -244,6 +247,42 @@ impl OnIsa for Teams {
         self.check(s, x.len(), |s, out, team| {
             let (x, gamma) = (Some(&x[..]), Some(&gamma[..]));
             go(s, LayerNorm { out, x, gamma, beta: None, rows: 13, len: 21, epsilon: 1e-5 }, team);
+        });
+        for (outer, len, inner) in [(70, 33, 1), (2, 50, 200), (1, 49, 37), (90, 3, 5)] {
+            let x = random(outer * len * inner, 1);
+            self.check(s, outer * inner, |s, out, team| {
+                go(s, Reduce { out, x: &x, outer, len, inner, scale: 0.5, kind: Norm }, team);
+            });
+        }
+        // A transpose, one of pixels and channels, a reversed and repeated view.
+        for (dims, out_strides, x_offset, x_strides) in [
+            ([1, 70, 90], [0, 90, 1], 0, [0, 1, 70]),
+            ([2, 300, 3], [900, 3, 1], 0, [900, 1, 300]),
+            ([40, 5, 9], [45, 9, 1], 39 * 45, [-45, 9, 0]),
+        ] {
+            let x = random(7000, 1);
+            self.check(s, dims.iter().product(), |s, out, team| {
+                go(s, Strided { out, x: &x, dims, out_offset: 0, out_strides, x_offset, x_strides }, team);
+            });
+        }
+        for (outer, inner) in [(50, 1), (3, 20)] {
+            let (in_len, out_len, outside) = (9, 23, -1.0);
+            let x = random(outer * in_len * inner, 1);
+            for taps in [2, 5] {
+                let index: Vec<u32> = (0..out_len * taps).map(|i| (i * 5 % in_len) as u32).collect();
+                let weight = random(out_len * taps, 2);
+                self.check(s, outer * out_len * inner, |s, out, team| {
+                    let (x, index, weight) = (&x[..], &index[..], &weight[..]);
+                    go(s, ResizeAxis { out, x, outer, in_len, out_len, inner, taps, index, weight, outside }, team);
+                });
+            }
+        }
+        let (x, x_dims, out_dims) = (random(4 * 6 * 7, 1), [4, 6, 7], [4, 13, 15]);
+        let (lines, columns): (Vec<u32>, Vec<u32>) =
+            ((0..13).map(|i| i * 6 / 13).collect(), (0..15).map(|i| i * 7 / 15).collect());
+        self.check(s, out_dims.iter().product(), |s, out, team| {
+            let index = [&[][..], &lines, &columns];
+            go(s, ResizeNearest { out, x: &x, x_dims, out_dims, index, outside: 0.0 }, team);
         });
         // Dense, by rows, along one row, and gathered.
         for (dims, strides) in [
