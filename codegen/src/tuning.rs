@@ -17,15 +17,19 @@ use std::ops::Range;
 /// What there is to choose about a layer. A further kind is a further variant here, and the candidates it has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// The form of a convolution.
+    /// The form of a convolution or a product.
     Form,
 }
 
 /// One way of doing a layer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Candidate {
-    /// A convolution as sums of products.
+    /// As sums of products, in the tiles that the sizes suggest.
     Direct,
+    /// The same in tall tiles.
+    Tall,
+    /// The same in wide tiles.
+    Wide,
     /// A convolution by Winograd's transforms.
     Winograd,
 }
@@ -43,7 +47,7 @@ impl Kind {
     /// Everything that may be chosen; a layer need not have them all.
     pub fn candidates(self) -> &'static [Candidate] {
         match self {
-            Kind::Form => &[Candidate::Direct, Candidate::Winograd],
+            Kind::Form => &[Candidate::Direct, Candidate::Tall, Candidate::Wide, Candidate::Winograd],
         }
     }
 }
@@ -53,6 +57,8 @@ impl Candidate {
     pub fn name(self) -> &'static str {
         match self {
             Candidate::Direct => "direct",
+            Candidate::Tall => "tall",
+            Candidate::Wide => "wide",
             Candidate::Winograd => "winograd",
         }
     }
@@ -231,7 +237,11 @@ const AGAIN: &str = "\nhelp: `tune = false` (`--no-tune`) ignores the file; to r
 const NO_SHA256: &str = "it does not begin with `sha256` and the model's, 64 digits of 0-9 and a-f";
 
 fn names(candidates: &[Candidate]) -> String {
-    candidates.iter().map(|candidate| candidate.name()).collect::<Vec<_>>().join(" or ")
+    let names: Vec<&str> = candidates.iter().map(|candidate| candidate.name()).collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => names.concat(),
+    }
 }
 
 fn parse_sha256(line: &str) -> Result<String, String> {
@@ -355,7 +365,7 @@ mod tests {
             (r#""\u{d800}" form direct"#, "quotes or escapes do not end"),
             (r#""\n" form direct"#, "quotes or escapes do not end"),
             ("\nx tile direct", "m.onnx.tune:3: error: there is no choice of \"tile\", only of form"),
-            ("x form fast", "there is no form \"fast\"; it is direct or winograd"),
+            ("x form fast", "there is no form \"fast\"; it is direct, tall, wide or winograd"),
             ("x form direct\nx form winograd", "m.onnx.tune:3: error: the form of x was chosen before, in line 2"),
         ] {
             assert!(error(lines).contains(want), "{lines:?}: {}", error(lines));

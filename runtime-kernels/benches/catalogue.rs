@@ -20,6 +20,7 @@ use kiln_kernels::matmul_f32::{MatMul, scratch_len};
 use kiln_kernels::pack;
 use kiln_kernels::pool::{AvgPool, MaxPool, PoolShape};
 use kiln_kernels::simd::{Simd, Task};
+use kiln_kernels::tiles::Tiles;
 
 fn main() {
     let filters = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
@@ -184,6 +185,7 @@ impl Bench<'_> {
                     n,
                     a_row_stride: k,
                     a_col_stride: 1,
+                    tiles: Tiles::Auto,
                     epilogue: Identity,
                 });
             });
@@ -221,6 +223,7 @@ impl Bench<'_> {
                     n,
                     a_row_stride: k,
                     a_col_stride: 1,
+                    tiles: Tiles::Auto,
                     epilogue: Identity,
                 });
             });
@@ -242,6 +245,7 @@ impl Bench<'_> {
                 n,
                 a_row_stride: 1,
                 a_col_stride: m,
+                tiles: Tiles::Auto,
                 epilogue: Identity,
             });
         });
@@ -325,6 +329,7 @@ impl Bench<'_> {
                     bias: Some(&bias),
                     scratch: &mut scratch,
                     shape,
+                    tiles: Tiles::Auto,
                     epilogue: Identity,
                 });
             });

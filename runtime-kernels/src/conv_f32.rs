@@ -12,6 +12,7 @@ use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
 use super::stages::{Stages, Window};
 use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, panel_groups, shares, tile_rows, widest};
+use super::tiles::Tiles;
 use super::window::volume;
 
 /// The sizes of a convolution; spatial dimensions are `[depth, height, width]`, those a model lacks are 1.
@@ -55,6 +56,8 @@ pub struct Conv<'a, E> {
     pub scratch: &'a mut [f32],
     /// The sizes.
     pub shape: ConvShape,
+    /// Which tiles, where there is a choice.
+    pub tiles: Tiles,
     /// Applied to every element.
     pub epilogue: E,
 }
@@ -98,9 +101,9 @@ impl<E: Epilogue> Split for Conv<'_, E> {
         // SAFETY: the caller vouches for the task; its output is only written through this pointer, each part's elements
         // by that part.
         let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
-        let &Self { x, w, bias, shape, epilogue, .. } = task;
+        let &Self { x, w, bias, shape, tiles, epilogue, .. } = task;
         let epilogue = Entered::new(s, epilogue);
-        s.enter(ConvPart { out, x, w, bias, shape: &shape, finishing: epilogue.finishing(), part, scratch });
+        s.enter(ConvPart { out, x, w, bias, shape: &shape, tiles, finishing: epilogue.finishing(), part, scratch });
     }
 }
 
@@ -111,6 +114,7 @@ struct ConvPart<'a> {
     w: &'a [f32],
     bias: Option<&'a [f32]>,
     shape: &'a ConvShape,
+    tiles: Tiles,
     finishing: Finishing<'a>,
     part: Part,
     scratch: &'a mut [f32],
@@ -121,7 +125,7 @@ impl Task for ConvPart<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { out, x, w, bias, shape, finishing, part, scratch } = self;
+        let Self { out, x, w, bias, shape, tiles, finishing, part, scratch } = self;
         let walk = Walk::of_conv(shape);
         let columns = shape.c_out.div_ceil(PANEL) * PANEL;
         let w_len = walk.taps() * shape.c_in * columns;
@@ -129,7 +133,7 @@ impl Task for ConvPart<'_> {
         for group in groups {
             let (w, bias) = (&w[group * w_len..][..w_len], bias.map(|bias| &bias[group * columns..][..columns]));
             if gathers(shape) {
-                let rows = ConvRows { shape, group, x, w, bias, finishing };
+                let rows = ConvRows { shape, group, x, w, bias, tiles, finishing };
                 // SAFETY: the output is written through this pointer alone, this part of it by this caller.
                 unsafe { rows.run(s, out, scratch, part) };
                 continue;
@@ -145,6 +149,7 @@ impl Task for ConvPart<'_> {
                 group,
                 c_in: shape.c_in,
                 c_out: shape.c_out,
+                tiles,
                 finishing,
             };
             // SAFETY: the output is written through this pointer alone, this part of it by this caller.
@@ -284,6 +289,7 @@ pub(super) struct Correlation<'a> {
     pub group: usize,
     pub c_in: usize,
     pub c_out: usize,
+    pub tiles: Tiles,
     pub finishing: Finishing<'a>,
 }
 
@@ -323,7 +329,7 @@ impl Correlation<'_> {
     ) {
         let panels = product.n.div_ceil(PANEL);
         let out = |dim: usize, i: usize| self.out_first[dim] + (first[dim] + i) * self.out_step[dim];
-        let at_once = widest::<S>(size[2], product.window.len(), true);
+        let at_once = widest::<S>(product.tiles, size[2], product.window.len(), true);
         let strips = size[2].div_ceil(tile_rows::<S>(product.row_stride, at_once.min(panels)));
         // Few strips read a panel so seldom that it need not stay.
         let stages =
@@ -426,6 +432,7 @@ impl Task for CorrelationPart<'_> {
             after: 0,
             bias,
             finishing: correlation.finishing,
+            tiles: correlation.tiles,
         };
         let x = if k == 0 { x } else { &x[group * c_in..] };
         if pointwise {

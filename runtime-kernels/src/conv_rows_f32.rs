@@ -11,6 +11,7 @@ use super::simd::{Simd, Task};
 use super::split::Part;
 use super::stages::{Stage, Window};
 use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, panel_groups, shares, tile_rows, widest};
+use super::tiles::Tiles;
 use super::window::volume;
 
 /// Floats that the rows may have together.
@@ -81,6 +82,7 @@ pub(super) struct ConvRows<'a> {
     pub w: &'a [f32],
     /// Of the group, in whole panels.
     pub bias: Option<&'a [f32]>,
+    pub tiles: Tiles,
     pub finishing: Finishing<'a>,
 }
 
@@ -115,7 +117,7 @@ impl ConvRows<'_> {
         let next = if last { Stage::of_copy(0, longest.min(k), k) } else { Stage::of_copy(from + len, len, k) };
         let panels = product.n.div_ceil(PANEL);
         let mut panel = 0;
-        for width in panel_groups(panels, widest::<S>(n, len, true)) {
+        for width in panel_groups(panels, widest::<S>(product.tiles, n, len, true)) {
             let strips = n.div_ceil(tile_rows::<S>(product.row_stride, width));
             let (next, next_panel) = match panel + width < panels {
                 true => (&stage, panel + width),
@@ -183,6 +185,7 @@ impl Task for ConvRowsPart<'_> {
             after: 0,
             bias,
             finishing: conv.finishing,
+            tiles: conv.tiles,
         };
         let mut first = rows.start;
         while first < rows.end {

@@ -10,6 +10,7 @@ use super::finish_f32::Entered;
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, whole};
 use super::tile_f32::PANEL;
+use super::tiles::Tiles;
 
 /// `out = epilogue(conv_transpose(x, w) + bias)`, with `w` packed by `pack::transpose`.
 ///
@@ -91,6 +92,7 @@ impl<E: Epilogue> Split for ConvTranspose<'_, E> {
                     group,
                     c_in: shape.c_in,
                     c_out: shape.c_out,
+                    tiles: Tiles::Auto,
                     finishing,
                 };
                 let (own, rest) = w.split_at(phase.taps() * shape.c_in * columns);

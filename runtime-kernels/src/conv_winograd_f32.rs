@@ -18,6 +18,7 @@ use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
 use super::stages::Window;
 use super::tile_f32::{MOST_ROWS, PANEL, Product};
+use super::tiles::Tiles;
 use super::window::volume;
 
 /// Output pixels of a tile along an axis, and input pixels behind them.
@@ -141,6 +142,7 @@ impl<E: Epilogue> Split for ConvWinograd<'_, E> {
                     after: (POSITIONS - 1 - position) * columns / PANEL,
                     bias: None,
                     finishing: Finishing::Nothing,
+                    tiles: Tiles::Auto,
                 };
                 let a = &seen[position * n * c_in..][..n * c_in];
                 // SAFETY: `n` rows of `c_in`, whole panels of weights, and `n` rows of whole panels to write.

@@ -107,6 +107,7 @@ pub mod text_split;
 pub mod texts;
 mod tile_f32;
 mod tile_transpose;
+pub mod tiles;
 pub mod topk;
 pub mod trees;
 pub mod tri;

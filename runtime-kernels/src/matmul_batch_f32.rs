@@ -11,6 +11,7 @@ use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
 use super::stages::Window;
 use super::tile_f32::{MOST_ROWS, PANEL, Product};
+use super::tiles::Tiles;
 
 /// `out[.., m, n] = epilogue(a[.., m, k] * b[.., k, n])`, both operands activations with strides of their own.
 ///
@@ -212,6 +213,7 @@ impl Task for BatchPart<'_> {
                     after: 0,
                     bias: None,
                     finishing,
+                    tiles: Tiles::Auto,
                 };
                 if a_col_stride == 1 || k <= 1 {
                     // SAFETY: `a` was cut to its rows, `packed` holds `width` panels, `out` the rows of this entry, and

@@ -12,6 +12,7 @@ use super::split::{Part, Split, parts, whole};
 use super::stages::{Stages, Window};
 use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, panel_groups, shares, tile_rows, widest};
 use super::tile_transpose::{TILE, transpose_tile};
+use super::tiles::Tiles;
 
 /// Floats of A that a block of rows may have: most of a 512 KiB cache.
 pub const BLOCK_LEN: usize = 96 * 1024;
@@ -44,6 +45,8 @@ pub struct MatMul<'a, E> {
     pub a_row_stride: usize,
     /// Floats from column to column of `a`.
     pub a_col_stride: usize,
+    /// Which tiles, where there is a choice.
+    pub tiles: Tiles,
     /// Applied to every element.
     pub epilogue: E,
 }
@@ -96,10 +99,10 @@ impl<E: Epilogue> Split for MatMul<'_, E> {
         // SAFETY: the caller vouches for the task; its output is only written through this pointer, each part's elements
         // by that part.
         let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
-        let &Self { a, b, bias, m, k, n, a_row_stride, a_col_stride, epilogue, .. } = task;
+        let &Self { a, b, bias, m, k, n, a_row_stride, a_col_stride, tiles, epilogue, .. } = task;
         let epilogue = Entered::new(s, epilogue);
         let finishing = epilogue.finishing();
-        s.enter(MatMulPart { out, a, b, bias, m, k, n, a_row_stride, a_col_stride, finishing, part, scratch });
+        s.enter(MatMulPart { out, a, b, bias, m, k, n, a_row_stride, a_col_stride, tiles, finishing, part, scratch });
     }
 }
 
@@ -114,6 +117,7 @@ struct MatMulPart<'a> {
     n: usize,
     a_row_stride: usize,
     a_col_stride: usize,
+    tiles: Tiles,
     finishing: Finishing<'a>,
     part: Part,
     scratch: &'a mut [f32],
@@ -124,7 +128,7 @@ impl Task for MatMulPart<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { out, a, b, bias, m, k, n, a_row_stride, a_col_stride, finishing, part, scratch } = self;
+        let Self { out, a, b, bias, m, k, n, a_row_stride, a_col_stride, tiles, finishing, part, scratch } = self;
         let panels = n.div_ceil(PANEL);
         assert!(out.len() >= m * n, "the output of a product is too short");
         let b = &b[..panels * k * PANEL];
@@ -163,6 +167,7 @@ impl Task for MatMulPart<'_> {
             after: 0,
             bias,
             finishing,
+            tiles,
         };
         if a_col_stride == 1 || k <= 1 {
             // SAFETY: `a`, `b` and `bias` were just cut to the lengths the sizes ask for, `out` is as long, and the
@@ -210,7 +215,7 @@ impl Task for Blocks<'_> {
         let Self { product, a, row, m, k } = self;
         let panels = product.n.div_ceil(PANEL);
         let near = panels * product.panel_stride <= NEAR_LEN;
-        let at_once = widest::<S>(m, k, !near);
+        let at_once = widest::<S>(product.tiles, m, k, !near);
         let most = tile_rows::<S>(product.row_stride, at_once.min(panels));
         // Few strips read a panel so seldom that it need not stay.
         let few = near || m <= 3 * most;

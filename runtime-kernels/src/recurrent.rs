@@ -11,6 +11,7 @@ use super::matmul_f32::blocks;
 use super::simd::{Simd, Task};
 use super::stages::Window;
 use super::tile_f32::{PANEL, Product};
+use super::tiles::Tiles;
 
 /// Rows from which on tiles of several rows are faster than one row after another.
 const MANY_ROWS: usize = 4;
@@ -102,6 +103,7 @@ impl Project<'_> {
             after: 0,
             bias: None,
             finishing: Finishing::Nothing,
+            tiles: Tiles::Auto,
         };
         // SAFETY: `h` has `m` rows of `k` elements, `r` was cut to whole panels, and `out` has `m` rows with those columns.
         unsafe { blocks(s, &product, h.as_ptr(), 0, m, k) };

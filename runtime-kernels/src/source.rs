@@ -79,6 +79,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("texts", include_str!("texts.rs")),
     ("tile_f32", include_str!("tile_f32.rs")),
     ("tile_transpose", include_str!("tile_transpose.rs")),
+    ("tiles", include_str!("tiles.rs")),
     ("topk", include_str!("topk.rs")),
     ("trees", include_str!("trees.rs")),
     ("tri", include_str!("tri.rs")),

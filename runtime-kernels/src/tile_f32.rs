@@ -10,6 +10,7 @@ use super::epilogue::Identity;
 use super::finish_f32::{Area, Finish, Finishing};
 use super::simd::{Simd, Task};
 use super::stages::{Stage, Window};
+use super::tiles::Tiles;
 
 /// Columns of a weight panel, on every instruction set.
 pub const PANEL: usize = 16;
@@ -38,11 +39,16 @@ pub(super) fn panel_groups(panels: usize, most: usize) -> impl Iterator<Item = u
 /// Wide tiles load the least for each multiplication, which counts where a core's loads are what it waits for; tall ones
 /// fetch the least of B.
 #[inline(always)]
-pub(super) fn widest<S: Simd>(rows: usize, k: usize, stays: bool) -> usize {
+pub(super) fn widest<S: Simd>(tiles: Tiles, rows: usize, k: usize, stays: bool) -> usize {
     let [_, two, _, four] = S::TILE_ROWS;
     // Strips as good as full, and many of them.
     let fits = four > 0 && rows >= 4 * four && 12 * rows >= 11 * four * rows.div_ceil(four);
-    match (fits && (stays || k <= 96), two) {
+    let wide = match tiles {
+        Tiles::Auto => fits && (stays || k <= 96),
+        Tiles::Tall => false,
+        Tiles::Wide => four > 0 && rows >= four,
+    };
+    match (wide, two) {
         (true, _) => 4,
         (_, 0) => 1,
         _ => 2,
@@ -142,6 +148,7 @@ pub(super) struct Product<'a> {
     pub bias: Option<&'a [f32]>,
     /// Applied to whole sums.
     pub finishing: Finishing<'a>,
+    pub tiles: Tiles,
 }
 
 impl Product<'_> {

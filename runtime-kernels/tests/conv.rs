@@ -10,6 +10,7 @@ use kiln_kernels::conv_winograd_f32::{ConvWinograd, winograd_scratch_len};
 use kiln_kernels::epilogue::{Epilogue, operand};
 use kiln_kernels::pack;
 use kiln_kernels::simd::Simd;
+use kiln_kernels::tiles::Tiles;
 
 /// Adds an operand shaped like the output.
 #[derive(Clone, Copy)]
@@ -164,18 +165,23 @@ impl OnIsa for Convs {
             pack::conv(&mut packed, &w, shape);
             let mut padded = vec![f32::NAN; pack::bias_len(shape.groups, shape.c_out)];
             pack::bias(&mut padded, &bias, shape.groups, shape.c_out);
-            let mut out = vec![f32::NAN; residual.len()];
             let mut scratch = vec![f32::NAN; conv_scratch_len(shape)];
-            s.enter(Conv {
-                out: &mut out,
-                x: &x,
-                w: &packed,
-                bias: Some(&padded),
-                scratch: &mut scratch,
-                shape,
-                epilogue: Add { residual: &residual, channels: c_out },
+            let [out, tall, wide] = [Tiles::Auto, Tiles::Tall, Tiles::Wide].map(|tiles| {
+                let mut out = vec![f32::NAN; residual.len()];
+                s.enter(Conv {
+                    out: &mut out,
+                    x: &x,
+                    w: &packed,
+                    bias: Some(&padded),
+                    scratch: &mut scratch,
+                    shape,
+                    tiles,
+                    epilogue: Add { residual: &residual, channels: c_out },
+                });
+                out
             });
             assert_close(&out, &want, 1e-5, 1e-4, &format!("{} {shape:?}", S::NAME));
+            assert!(out == tall && out == wide, "tiles differ: {} {shape:?}", S::NAME);
             self.count += 1;
         }
     }

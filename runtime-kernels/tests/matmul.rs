@@ -8,6 +8,7 @@ use kiln_kernels::matmul_batch_f32::{BatchMatMul, batch_scratch_len};
 use kiln_kernels::matmul_f32::{MatMul, scratch_len};
 use kiln_kernels::pack;
 use kiln_kernels::simd::Simd;
+use kiln_kernels::tiles::Tiles;
 
 /// Adds an operand shaped like the output, then clamps at zero.
 #[derive(Clone, Copy)]
@@ -101,25 +102,31 @@ impl OnIsa for Products {
                     n,
                     a_row_stride,
                     a_col_stride,
+                    tiles: Tiles::Auto,
                     epilogue: Identity,
                 });
                 assert_close(&out, &product, 1e-5, 1e-5 * (k as f32).sqrt(), &what);
 
                 let want: Vec<f32> = (0..m * n).map(|i| (product[i] + bias[i % n] + residual[i]).max(0.0)).collect();
-                let mut out = vec![f32::NAN; m * n];
-                s.enter(MatMul {
-                    out: &mut out,
-                    a,
-                    b,
-                    bias: Some(&padded),
-                    scratch: &mut scratch,
-                    m,
-                    k,
-                    n,
-                    a_row_stride,
-                    a_col_stride,
-                    epilogue: AddRelu { residual: &residual, n },
+                let [out, tall, wide] = [Tiles::Auto, Tiles::Tall, Tiles::Wide].map(|tiles| {
+                    let mut out = vec![f32::NAN; m * n];
+                    s.enter(MatMul {
+                        out: &mut out,
+                        a,
+                        b,
+                        bias: Some(&padded),
+                        scratch: &mut scratch,
+                        m,
+                        k,
+                        n,
+                        a_row_stride,
+                        a_col_stride,
+                        tiles,
+                        epilogue: AddRelu { residual: &residual, n },
+                    });
+                    out
                 });
+                assert!(out == tall && out == wide, "tiles differ: {what}");
                 assert_close(&out, &want, 1e-5, 1e-5 * (k as f32).sqrt(), &what);
                 self.count += 1;
             }

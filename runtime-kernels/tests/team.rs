@@ -21,6 +21,7 @@ use kiln_kernels::softmax::Softmax;
 use kiln_kernels::split::{Part, Split, whole};
 use kiln_kernels::strided::Strided;
 use kiln_kernels::team::{Team, enter};
+use kiln_kernels::tiles::Tiles;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Adds an operand shaped like the output, so that a part that miscounts its rows or columns is seen.
@@ -153,7 +154,20 @@ impl OnIsa for Teams {
                 let scratch = &mut vec![0.0; scratch_len(m, k, n)];
                 let (bias, epilogue) = (Some(&bias[..]), Add { residual: &residual, n });
                 let (a, b) = (&a[..], &packed[..]);
-                let task = MatMul { out, a, b, bias, scratch, m, k, n, a_row_stride, a_col_stride, epilogue };
+                let task = MatMul {
+                    out,
+                    a,
+                    b,
+                    bias,
+                    scratch,
+                    m,
+                    k,
+                    n,
+                    a_row_stride,
+                    a_col_stride,
+                    tiles: Tiles::Auto,
+                    epilogue,
+                };
                 go(s, task, team);
             });
         }
@@ -193,7 +207,11 @@ impl OnIsa for Teams {
             pack::conv(&mut w, &weights, shape);
             self.check(s, out_len, |s, out, team| {
                 let scratch = &mut vec![0.0; conv_scratch_len(shape)];
-                go(s, Conv { out, x: &x, w: &w, bias: Some(&bias), scratch, shape, epilogue }, team);
+                go(
+                    s,
+                    Conv { out, x: &x, w: &w, bias: Some(&bias), scratch, shape, tiles: Tiles::Auto, epilogue },
+                    team,
+                );
             });
             if shape.kernel == [1, 3, 3] && shape.stride == [1; 3] && shape.groups == 1 {
                 let mut w = vec![0.0; pack::winograd_len(shape)];

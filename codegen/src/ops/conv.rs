@@ -8,7 +8,7 @@ use super::operands::{count, fixed, fixed_shape, has_shape, is_number, is_of, re
 use super::packed::{laid_out, packed};
 use super::window::{self, Window, three};
 use super::winograd;
-use super::{Lower, Rules};
+use super::{Lower, Rules, tiles};
 use crate::ir::{DType, Dim, Tensor, Type, indices, strides};
 use crate::plan::{Arg, Operand};
 use crate::tuning::Candidate;
@@ -124,13 +124,13 @@ impl Rules for Conv {
         };
         let shape = sizes.numbers();
         let depthwise = sizes.c_in == 1 && sizes.c_out == 1 && sizes.groups > 1;
-        let is_winograd = !depthwise && winograd::form(cx, &shape, sizes.is_fixed())? == Candidate::Winograd;
+        let form = if depthwise { Candidate::Direct } else { winograd::form(cx, &shape, sizes.is_fixed())? };
         if depthwise {
             let w = in_panels(cx, pack::depthwise_layout(shape), pack::depthwise_len(shape));
             let bias = if self.bias { Some(padded_bias(cx, 2, 1, sizes.groups)) } else { None };
             let kernel = ("conv_depthwise_f32", "ConvDepthwise");
             sizes.call(cx, kernel, w, bias, Dim::from(0), self.epilogue.as_ref());
-        } else if let (true, Some(elements)) = (is_winograd, elements) {
+        } else if let (Candidate::Winograd, Some(elements)) = (form, elements) {
             let mut w = vec![0.0; pack::winograd_len(shape)];
             pack::winograd(&mut w, elements, shape);
             let w = cx.weight_f32(&w);
@@ -147,7 +147,7 @@ impl Rules for Conv {
                 false if !padded && conv_f32::conv_needs_no_scratch(shape) => Dim::from(0),
                 false => sizes.most_scratch(shape.stride),
             };
-            sizes.call(cx, ("conv_f32", "Conv"), w, bias, scratch, self.epilogue.as_ref());
+            sizes.call_with(cx, ("conv_f32", "Conv"), w, bias, scratch, Some(tiles::arg(form)), self.epilogue.as_ref());
         }
         Ok(())
     }
@@ -311,10 +311,24 @@ impl Sizes<'_> {
     pub fn call(
         &self,
         cx: &mut Lower,
+        kernel: (&'static str, &'static str),
+        w: Operand,
+        bias: Option<Operand>,
+        scratch: Dim,
+        epilogue: Option<&Map>,
+    ) {
+        self.call_with(cx, kernel, w, bias, scratch, None, epilogue);
+    }
+
+    /// The same, of a kernel that has a choice of tiles.
+    fn call_with(
+        &self,
+        cx: &mut Lower,
         (module, task): (&'static str, &'static str),
         w: Operand,
         bias: Option<Operand>,
         scratch: Dim,
+        tiles: Option<Arg>,
         epilogue: Option<&Map>,
     ) {
         let scratch = cx.scratch(DType::F32, scratch);
@@ -323,19 +337,17 @@ impl Sizes<'_> {
         let rows = Dim::product(&[std::slice::from_ref(self.batch), self.output].concat());
         let result = vec![rows, Dim::from(self.groups * self.c_out)];
         let epilogue = cx.epilogue(epilogue, 2 + usize::from(bias.is_some()), &result);
-        cx.call(
-            module,
-            task,
-            vec![
-                ("out", Arg::Write(out)),
-                ("x", Arg::Read(x)),
-                ("w", Arg::Read(w)),
-                ("bias", Arg::ReadOpt(bias)),
-                ("scratch", Arg::Write(scratch)),
-                ("shape", self.arg()),
-                ("epilogue", epilogue),
-            ],
-        );
+        let mut fields = vec![
+            ("out", Arg::Write(out)),
+            ("x", Arg::Read(x)),
+            ("w", Arg::Read(w)),
+            ("bias", Arg::ReadOpt(bias)),
+            ("scratch", Arg::Write(scratch)),
+            ("shape", self.arg()),
+        ];
+        fields.extend(tiles.map(|tiles| ("tiles", tiles)));
+        fields.push(("epilogue", epilogue));
+        cx.call(module, task, fields);
     }
 }
 

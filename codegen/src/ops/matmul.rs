@@ -5,9 +5,10 @@ use super::map::{Binary, Map, broadcast, broadcast_equalities, collapse};
 use super::operands::{count, fixed, has_shape, is_number, is_of, result};
 use super::packed::packed;
 use super::window::three;
-use super::{Lower, Rules};
+use super::{Lower, Rules, tiles};
 use crate::ir::{DType, Dim, Tensor, Type, indices, strides};
 use crate::plan::{Arg, Operand};
+use crate::tuning::{Candidate, Kind};
 use kiln_kernels::{matmul_any, matmul_batch_f32, matmul_f32, pack};
 
 /// Matrix product over broadcast batch axes: a `[…, m, k]` (or `[…, k, m]` if `trans_a`), b `[…, k, n]` (or `[…, n, k]` if `trans_b`), both of rank
@@ -146,13 +147,15 @@ impl MatMul {
         let (m, a_row_stride, a_col_stride) = self.rows(cx.ty(0));
         // A is read where it lies unless its columns are strided.
         let rows = m.as_usize().unwrap_or(usize::MAX);
+        let form = cx.choose(Kind::Form, &tiles::candidates(cx, rows, n), Candidate::Direct)?;
         let scratch = if self.trans_a { matmul_f32::scratch_len(rows, k, n) } else { 0 };
         let scratch = cx.scratch(DType::F32, Dim::from(scratch));
         let bias = if self.bias { Some(padded_bias(cx, 2, 1, n)) } else { None };
         let (out, a) = (cx.output(0), cx.input(0));
         let shape = cx.out_ty(0).shape.clone();
         let epilogue = cx.epilogue(self.epilogue.as_ref(), first, &shape);
-        let product = Product { out, a, b, bias, m, k, n, a_strides: [a_row_stride, a_col_stride], scratch, epilogue };
+        let product =
+            Product { out, a, b, bias, m, k, n, a_strides: [a_row_stride, a_col_stride], scratch, form, epilogue };
         product.call(cx);
         Ok(())
     }
@@ -245,6 +248,8 @@ pub(super) struct Product {
     /// Elements of a from row to row and from column to column.
     pub a_strides: [Dim; 2],
     pub scratch: Operand,
+    /// One of the direct ones.
+    pub form: Candidate,
     pub epilogue: Arg,
 }
 
@@ -266,6 +271,7 @@ impl Product {
                 ("n", Arg::Size(Dim::from(self.n))),
                 ("a_row_stride", Arg::Size(a_row_stride)),
                 ("a_col_stride", Arg::Size(a_col_stride)),
+                ("tiles", tiles::arg(self.form)),
                 ("epilogue", self.epilogue),
             ],
         );

@@ -131,6 +131,7 @@ mod epilogue;
 mod operands;
 mod packed;
 mod recurrent;
+mod tiles;
 mod walk;
 mod window;
 mod winograd;

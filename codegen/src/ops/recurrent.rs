@@ -9,6 +9,7 @@ use super::packed::packed;
 use super::rnn::Direction;
 use crate::ir::{DType, Dim, Tensor, Type};
 use crate::plan::{Arg, Operand};
+use crate::tuning::Candidate;
 use kiln_kernels::pack;
 use kiln_kernels::panels::Panels;
 
@@ -235,6 +236,7 @@ impl Layer {
             n,
             a_strides: [Dim::from(k), Dim::from(1)],
             scratch: cx.scratch(DType::F32, Dim::from(0)),
+            form: Candidate::Direct,
             epilogue: Arg::Path("epilogue::Identity".to_string()),
         };
         product.call(cx);

@@ -1,21 +1,26 @@
 //! Whether a convolution takes Winograd's form.
 
-use super::Lower;
+use super::{Lower, tiles};
 use crate::tuning::{Candidate, Kind};
 use kiln_kernels::conv_f32::ConvShape;
-use kiln_kernels::conv_winograd_f32::{POSITIONS, tiles};
+use kiln_kernels::conv_winograd_f32;
+use kiln_kernels::conv_winograd_f32::POSITIONS;
 
 /// Operands too few for a transform to be worth its trouble.
 const LEAST_CHANNELS: usize = 16;
 
 /// The form a convolution takes: the tuning file's choice, or else what costs less. `is_fixed` tells that its sizes are numbers.
 pub fn form(cx: &mut Lower, shape: &ConvShape, is_fixed: bool) -> Result<Candidate, String> {
+    let line = if is_fixed { shape.output[2] } else { usize::MAX };
+    let mut candidates = tiles::candidates(cx, line, shape.c_out);
+    let mut by_cost = Candidate::Direct;
     if is_fixed && fits(shape) && cx.options().winograd && cx.tensor(1).is_some() {
-        let by_cost = if pays(shape) { Candidate::Winograd } else { Candidate::Direct };
-        cx.choose(Kind::Form, &[Candidate::Direct, Candidate::Winograd], by_cost)
-    } else {
-        cx.choose(Kind::Form, &[Candidate::Direct], Candidate::Direct)
+        candidates.push(Candidate::Winograd);
+        if pays(shape) {
+            by_cost = Candidate::Winograd;
+        }
     }
+    cx.choose(Kind::Form, &candidates, by_cost)
 }
 
 /// Whether transforms can do it, and are not out of the question.
@@ -41,7 +46,7 @@ fn pays(shape: &ConvShape) -> bool {
     let weights = shape.c_in.saturating_mul(panels);
     let pixels = shape.batch.saturating_mul(shape.output[1]).saturating_mul(shape.output[2]);
     let direct = weights.saturating_mul(9).saturating_mul(pixels + FETCH);
-    let tiles = tiles(shape);
+    let tiles = conv_winograd_f32::tiles(shape);
     let products = weights.saturating_mul(POSITIONS).saturating_mul(tiles + FETCH);
     let transforms = (shape.c_in + panels).saturating_mul(tiles).saturating_mul(TRANSFORM);
     // Close calls go to the form that is exact.
