@@ -42,9 +42,9 @@ pub(super) fn panel_groups(panels: usize, most: usize) -> impl Iterator<Item = u
 pub(super) fn widest<S: Simd>(tiles: Tiles, rows: usize, k: usize, stays: bool) -> usize {
     let [_, two, _, four] = S::TILE_ROWS;
     // Strips as good as full, and many of them.
-    let fits = four > 0 && rows >= 4 * four && 12 * rows >= 11 * four * rows.div_ceil(four);
+    let fits = four > 0 && rows >= 4 * four && 10 * rows >= 9 * four * rows.div_ceil(four);
     let wide = match tiles {
-        Tiles::Auto => fits && (stays || k <= 96),
+        Tiles::Auto => fits && (stays || k <= 128 || k <= 256 && rows >= 96),
         Tiles::Tall => false,
         Tiles::Wide => four > 0 && rows >= four,
     };
@@ -321,8 +321,7 @@ impl Task for AnyTile {
 
 /// Whether there is a tile of so many rows and panels: wide ones are for long strips alone, which are cut to fit them.
 const fn has<S: Simd>(rows: usize, panels: usize) -> bool {
-    let most = S::TILE_ROWS[panels - 1];
-    rows <= most && (panels <= 2 || rows + 2 >= most)
+    rows <= S::TILE_ROWS[panels - 1] && (panels <= 2 || rows >= 5)
 }
 
 /// Does with two narrower tiles what is too low for its width.
