@@ -168,6 +168,7 @@ pub mod rnn;
 pub mod roi_align;
 pub mod scatter_elements;
 pub mod scatter_nd;
+pub mod separable;
 pub mod sizes;
 pub mod slice;
 pub mod softmax;
@@ -218,6 +219,7 @@ ops! {
     RoiAlign(roi_align::RoiAlign),
     ScatterElements(scatter_elements::ScatterElements),
     ScatterNd(scatter_nd::ScatterNd),
+    Separable(separable::Separable),
     Sizes(sizes::Sizes),
     Slice(slice::Slice),
     Softmax(softmax::Softmax),
