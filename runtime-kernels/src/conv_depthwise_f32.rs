@@ -1,17 +1,18 @@
 //! Channels-last depthwise convolution: every channel by its own taps, vectorised over channels.
 //!
-//! Several pixels of an output line are computed at a time, so that a tap's weights are loaded once for all of them; at
-//! the edges of the line, masks say which pixels a tap does not reach. A line is finished by its epilogue as a whole, so
-//! that all the rest is compiled once whatever the epilogues.
+//! Four pixels of an output line by two vectors of channels are computed at a time. Along the line, an input vector is
+//! loaded once for all the pixels whose windows it lies in, and a tap's weights once for all pixels; pixels outside the
+//! line are skipped. Images that stay near are taken a few channels at a time, so that an input line is fetched once for
+//! all the output lines that read it; larger ones line by line, as they lie. A piece of a line is finished by its
+//! epilogue while it is near, so that all the rest is compiled once whatever the epilogues.
 
 use core::ops::Range;
 
 use super::conv_f32::ConvShape;
 use super::epilogue::Epilogue;
-use super::finish_f32::finish;
+use super::finish_f32::{Area, Entered, Finishing};
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, own, parts, times, whole};
-
 use super::window::{taps_inside, volume};
 
 /// `out = epilogue(conv(x, w) + bias)` with one input and one output channel per group, with `w` packed by
@@ -32,6 +33,15 @@ pub struct ConvDepthwise<'a, E> {
     /// Applied to every element.
     pub epilogue: E,
 }
+
+/// Floats of an image, in and out, that stay in a second-level cache while its channels are gone through.
+const NEAR_LEN: usize = 384 * 1024;
+
+/// Floats of the lines behind an output line, and of that line, that stay in the first-level cache.
+const LINES_LEN: usize = 7 * 1024;
+
+/// Taps along a line for which the pixels they reach are kept as masks.
+const MOST_MASKS: usize = 32;
 
 impl<E: Epilogue> Task for ConvDepthwise<'_, E> {
     type Out = ();
@@ -56,45 +66,94 @@ impl<E: Epilogue> Split for ConvDepthwise<'_, E> {
         // by that part.
         let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
         let &Self { x, w, bias, shape, epilogue, .. } = task;
-        let ConvShape { batch, input, output, kernel, stride, dilation, pad, groups, .. } = shape;
-        let padded = groups.div_ceil(16) * 16;
-        let x = &x[..batch * volume(input) * groups];
-        let lines = part.range(batch * output[0] * output[1]);
-        let line_len = output[2] * groups;
+        let lines = part.range(shape.batch * shape.output[0] * shape.output[1]);
         // SAFETY: lines are divided among the parts.
-        let out = unsafe { own(out, times(&lines, line_len)) };
+        let out = unsafe { own(out, times(&lines, shape.output[2] * shape.groups)) };
+        let x = &x[..shape.batch * volume(shape.input) * shape.groups];
+        let epilogue = Entered::new(s, epilogue);
+        let finishing = epilogue.finishing();
+        s.enter(Lines { out, x, w, bias, shape: &shape, lines, row: 0, ring: usize::MAX, finishing });
+    }
+}
+
+/// Some output lines of a depthwise convolution.
+pub(super) struct Lines<'a> {
+    /// These lines.
+    pub out: &'a mut [f32],
+    /// All images, or as many lines of one as a ring has.
+    pub x: &'a [f32],
+    pub w: &'a [f32],
+    pub bias: Option<&'a [f32]>,
+    pub shape: &'a ConvShape,
+    /// Which, counted over all images.
+    pub lines: Range<usize>,
+    /// What the epilogue adds to their rows' numbers.
+    pub row: usize,
+    /// Lines that `x` holds of an image of two dimensions: line `y` lies where line `y % ring` would.
+    pub ring: usize,
+    pub finishing: Finishing<'a>,
+}
+
+impl Task for Lines<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { out, x, w, bias, shape, lines, row, ring, finishing } = self;
+        let &ConvShape { input, output, kernel, stride, dilation, pad, groups, .. } = shape;
+        let padded = groups.div_ceil(16) * 16;
+        let (image, line_len) = (x.len().min(volume(input) * groups), output[2] * groups);
         let w = &w[..volume(kernel) * padded];
         let bias = bias.map(|bias| &bias[..padded]);
         if out.is_empty() {
             return;
         }
-        // Output pixels `left..right` of a line have their whole window within the input's line.
-        let left = pad[2].div_ceil(stride[2]);
-        let reach = (kernel[2] - 1) * dilation[2];
-        let right = (input[2] + pad[2]).checked_sub(reach + 1).map_or(0, |last| last / stride[2] + 1);
-        for (line, out) in lines.zip(out.chunks_exact_mut(line_len)) {
-            let (entry, d, h) = (line / output[1] / output[0], line / output[1] % output[0], line % output[1]);
-            s.enter(Line {
-                out: &mut *out,
-                x: &x[entry * volume(input) * groups..][..volume(input) * groups],
-                w,
-                bias,
-                shape: &shape,
-                depth: taps_inside(d * stride[0], pad[0], input[0], kernel[0], dilation[0]),
-                height: taps_inside(h * stride[1], pad[1], input[1], kernel[1], dilation[1]),
-                first: [(d * stride[0]).wrapping_sub(pad[0]), (h * stride[1]).wrapping_sub(pad[1])],
-                inside: left..right,
-            });
-            finish(s, out, line * output[2], groups, epilogue);
+        let clamp = finishing.clamp();
+        let near = image + out.len() <= NEAR_LEN;
+        // In pairs of vectors, the rest with the last of them.
+        let pairs = (groups / 32).max(1);
+        let behind = input[2] * ((kernel[1] - 1) * dilation[1] + 1 + stride[1]) + output[2];
+        let pieces = if near { pairs.div_ceil((LINES_LEN / (behind * 32)).max(2)) } else { 1 };
+        for piece in 0..pieces {
+            let from = pairs * piece / pieces * 32;
+            let channels = from..if piece + 1 == pieces { groups } else { pairs * (piece + 1) / pieces * 32 };
+            for (line, out) in lines.clone().zip(out.chunks_exact_mut(line_len)) {
+                let (entry, d, h) = (line / output[1] / output[0], line / output[1] % output[0], line % output[1]);
+                s.enter(Line {
+                    out: &mut *out,
+                    x: &x[entry * image..][..image],
+                    w,
+                    bias,
+                    shape,
+                    depth: taps_inside(d * stride[0], pad[0], input[0], kernel[0], dilation[0]),
+                    height: taps_inside(h * stride[1], pad[1], input[1], kernel[1], dilation[1]),
+                    first: [(d * stride[0]).wrapping_sub(pad[0]), (h * stride[1]).wrapping_sub(pad[1])],
+                    ring,
+                    channels: channels.clone(),
+                    clamp,
+                });
+                let piece = out[channels.start..].as_mut_ptr();
+                let area = Area {
+                    tile: piece,
+                    tile_stride: groups,
+                    out: piece,
+                    out_stride: groups,
+                    row: row + line * output[2],
+                    row_step: 1,
+                    col: channels.start,
+                    rows: output[2],
+                    cols: channels.len(),
+                };
+                // SAFETY: these channels of the line's pixels.
+                unsafe { finishing.apply(area) };
+            }
         }
     }
 }
 
-/// Taps along a line for which the pixels they reach are kept as masks.
-const MOST_MASKS: usize = 32;
-
-/// A line of output pixels.
+/// Some channels of a line of output pixels.
 struct Line<'a> {
+    /// The line, all channels of it.
     out: &'a mut [f32],
     /// The image.
     x: &'a [f32],
@@ -106,8 +165,11 @@ struct Line<'a> {
     height: Range<usize>,
     /// Where the window starts in depth and height; wraps below zero in the padding.
     first: [usize; 2],
-    /// The output pixels whose windows lie within the input's line.
-    inside: Range<usize>,
+    /// Lines that there are of the image, see [`Lines::ring`].
+    ring: usize,
+    channels: Range<usize>,
+    /// Bounds of the results.
+    clamp: Option<(f32, f32)>,
 }
 
 impl Task for Line<'_> {
@@ -115,131 +177,289 @@ impl Task for Line<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
-        let width = self.shape.output[2];
-        let narrow = self.shape.kernel[2] <= MOST_MASKS;
-        let (left, right) = (self.inside.start, self.inside.end);
-        let vectors = self.shape.groups / S::LANES;
-        let mut i = 0;
-        while i < width {
-            let rest = width - i;
-            let plain = i >= left && i + 7 <= right;
-            i += match (rest, vectors) {
-                (4.., 0) if narrow => self.pixels::<S, 4, 0, true>(s, i),
-                (_, 0) => self.pixels::<S, 1, 0, true>(s, i),
-                (7.., 1) if plain => self.pixels::<S, 7, 1, false>(s, i),
-                (7.., 1) if narrow => self.pixels::<S, 7, 1, true>(s, i),
-                (2.., 1) if narrow => self.pixels::<S, 2, 1, true>(s, i),
-                (_, 1) => self.pixels::<S, 1, 1, true>(s, i),
-                (7.., _) if plain => self.pixels::<S, 7, 2, false>(s, i),
-                (7.., _) if narrow => self.pixels::<S, 7, 2, true>(s, i),
-                (4.., _) if narrow => self.pixels::<S, 4, 2, true>(s, i),
-                (2.., _) if narrow => self.pixels::<S, 2, 2, true>(s, i),
-                _ => self.pixels::<S, 1, 2, true>(s, i),
-            };
+        let ConvShape { kernel, stride, dilation, .. } = *self.shape;
+        // Sixteen registers hold too little beside five taps' weights, unless what is loaded is used often.
+        let many = const { S::LANES == 16 };
+        match (kernel[2], stride[2], dilation[2]) {
+            _ if self.channels.len() < 2 * S::LANES => self.visit::<S, 1>(s),
+            (3, 1, 1) => self.sweep::<S, 3, 1>(s),
+            (3, 2, 1) => self.sweep::<S, 3, 2>(s),
+            (5, 1, 1) => self.sweep::<S, 5, 1>(s),
+            (5, 2, 1) if many => self.sweep::<S, 5, 2>(s),
+            _ => self.visit::<S, 2>(s),
         }
     }
 }
 
+/// Repeats `body` for `i` from 0 to below `n`, at most 11. Written out, for what a loop left standing would cost: the
+/// sums would live in memory, and whether it stands is up to the optimization level.
+macro_rules! repeat {
+    ($i:ident in $n:expr, $body:expr) => {
+        repeat!($i in $n, $body, 0 1 2 3 4 5 6 7 8 9 10)
+    };
+    ($i:ident in $n:expr, $body:expr, $($at:literal)*) => {{
+        $(if $at < $n {
+            let $i = $at;
+            $body
+        })*
+    }};
+}
+
+/// Repeats `body` for each pixel `j` of `P`, as `repeat` does.
+macro_rules! pixels {
+    ($j:ident, $body:expr) => {
+        repeat!($j in P, $body, 0 1 2 3 4 5 6)
+    };
+}
+
+/// Repeats `body` for each vector `v` of `V`, as `repeat` does.
+macro_rules! vectors {
+    ($v:ident, $body:expr) => {
+        repeat!($v in V, $body, 0 1)
+    };
+}
+
+/// The sums of `P` pixels, `V` vectors of channels each.
+type Sums<F, const P: usize, const V: usize> = [[F; V]; P];
+
+/// Where the taps of a line's windows lie, in floats.
+struct Walk {
+    /// From the first float of the image to channel 0 of the first tap of pixel 0; wraps below zero in the padding.
+    x_first: usize,
+    x_depth: usize,
+    x_line: usize,
+    /// The first line's place in the ring, and how far it is from the ring's end to its start.
+    slot: usize,
+    x_ring: usize,
+    /// From the first weight to that of the first tap inside.
+    w_first: usize,
+    w_depth: usize,
+    w_line: usize,
+    /// From tap to tap.
+    w_tap: usize,
+}
+
 impl Line<'_> {
-    /// Computes the `PIXELS` pixels from `at` and returns their number, `VECTORS` of channels at a time, of which there
-    /// must be as many, or 0 for less than one. At an `EDGE`, some of the pixels' taps fall outside the line.
     #[inline(always)]
-    fn pixels<S: Simd, const PIXELS: usize, const VECTORS: usize, const EDGE: bool>(
-        &mut self,
-        s: S,
-        at: usize,
-    ) -> usize {
-        let &ConvShape { input, kernel, stride, dilation, pad, groups, .. } = self.shape;
-        let padded = groups.div_ceil(16) * 16;
-        let mut width = 0..kernel[2];
-        let mut masks = [0_u32; MOST_MASKS];
-        if EDGE && PIXELS == 1 {
-            width = taps_inside(at * stride[2], pad[2], input[2], kernel[2], dilation[2]);
-        } else if EDGE {
-            for j in 0..PIXELS {
-                for tap in taps_inside((at + j) * stride[2], pad[2], input[2], kernel[2], dilation[2]) {
-                    masks[tap % MOST_MASKS] |= 1 << j;
-                }
-            }
-        }
-        // Offsets of the first tap, and from tap to tap and pixel to pixel.
+    fn walk(&self) -> Walk {
+        let &ConvShape { input, kernel, dilation, pad, groups, .. } = self.shape;
+        let w_tap = groups.div_ceil(16) * 16;
         let z = self.first[0].wrapping_add(self.depth.start * dilation[0]);
         let y = self.first[1].wrapping_add(self.height.start * dilation[1]);
-        let x = (at * stride[2] + width.start * dilation[2]).wrapping_sub(pad[2]);
-        let pixel = z.wrapping_mul(input[1]).wrapping_add(y).wrapping_mul(input[2]).wrapping_add(x);
-        let x_first = self.x.as_ptr().wrapping_add(pixel.wrapping_mul(groups));
-        let x_depth = dilation[0] * input[1] * input[2] * groups;
-        let x_line = dilation[1] * input[2] * groups;
-        let x_tap = dilation[2] * groups;
-        let x_pixel = stride[2] * groups;
-        let w_line = kernel[2] * padded;
-        let tap = (self.depth.start * kernel[1] + self.height.start) * kernel[2] + width.start;
-        let w_first = self.w.as_ptr().wrapping_add(tap * padded);
-        let out = &mut self.out[at * groups..(at + PIXELS) * groups];
-
-        let (whole, width_of_all) = (VECTORS > 0, VECTORS.max(1) * S::LANES);
-        let mut next = 0;
-        while next < groups {
-            // The last vectors may repeat some of the channels before them.
-            let c = if whole { next.min(groups - width_of_all) } else { 0 };
-            let mut acc = [[s.splat(0.0); 2]; PIXELS];
-            if let Some(bias) = self.bias {
-                for v in 0..VECTORS.max(1) {
-                    let start = s.load(&bias[c + v * S::LANES..]);
-                    acc.iter_mut().for_each(|acc| acc[v] = start);
-                }
-            }
-            let (mut x_slab, mut w_slab) = (x_first.wrapping_add(c), w_first.wrapping_add(c));
-            for _ in self.depth.clone() {
-                let (mut x_row, mut w_row) = (x_slab, w_slab);
-                for _ in self.height.clone() {
-                    let (mut x, mut w) = (x_row, w_row);
-                    for tap in width.clone() {
-                        let mut weights = [s.splat(0.0); 2];
-                        for (v, weights) in weights.iter_mut().enumerate().take(VECTORS.max(1)) {
-                            // SAFETY: the weights are those of a tap of the kernel, padded to whole vectors.
-                            *weights = unsafe { s.load_ptr(w.add(v * S::LANES)) };
-                        }
-                        let mask = masks[tap % MOST_MASKS];
-                        for (j, acc) in acc.iter_mut().enumerate() {
-                            if PIXELS > 1 && EDGE && mask & 1 << j == 0 {
-                                continue;
-                            }
-                            let x = x.wrapping_add(j * x_pixel);
-                            for (v, (acc, weights)) in acc.iter_mut().zip(weights).enumerate().take(VECTORS.max(1)) {
-                                // SAFETY: this pixel's tap is inside the image: in depth and height by the ranges, along
-                                // the line by the range, the mask, or the caller's knowledge that all are.
-                                let x = unsafe {
-                                    if whole {
-                                        s.load_ptr(x.add(v * S::LANES))
-                                    } else {
-                                        s.load_part(core::slice::from_raw_parts(x, groups))
-                                    }
-                                };
-                                *acc = s.fma(x, weights, *acc);
-                            }
-                        }
-                        x = x.wrapping_add(x_tap);
-                        w = w.wrapping_add(padded);
-                    }
-                    x_row = x_row.wrapping_add(x_line);
-                    w_row = w_row.wrapping_add(w_line);
-                }
-                x_slab = x_slab.wrapping_add(x_depth);
-                w_slab = w_slab.wrapping_add(kernel[1] * w_line);
-            }
-            for (j, acc) in acc.iter().enumerate() {
-                for (v, &acc) in acc.iter().enumerate().take(VECTORS.max(1)) {
-                    if whole {
-                        // SAFETY: `out` holds `groups` channels of each pixel, and the vectors end before theirs.
-                        unsafe { s.store_ptr(acc, out.as_mut_ptr().add(j * groups + c + v * S::LANES)) };
-                    } else {
-                        s.store_part(acc, &mut out[j * groups..][..groups]);
-                    }
-                }
-            }
-            next += width_of_all;
+        let slot = if y < self.ring { y } else { y % self.ring };
+        let pixel = z.wrapping_mul(input[1]).wrapping_add(slot).wrapping_mul(input[2]).wrapping_sub(pad[2]);
+        Walk {
+            x_first: pixel.wrapping_mul(groups),
+            x_depth: dilation[0] * input[1] * input[2] * groups,
+            x_line: dilation[1] * input[2] * groups,
+            slot,
+            x_ring: self.ring.wrapping_mul(input[2] * groups),
+            w_first: (self.depth.start * kernel[1] + self.height.start) * kernel[2] * w_tap,
+            w_depth: kernel[1] * kernel[2] * w_tap,
+            w_line: kernel[2] * w_tap,
+            w_tap,
         }
-        PIXELS
+    }
+
+    /// The sums of `V` vectors of channels from `c` on, before anything is added.
+    #[inline(always)]
+    fn start<S: Simd, const P: usize, const V: usize>(&self, s: S, c: usize) -> Sums<S::F32, P, V> {
+        let mut start = [s.splat(0.0); V];
+        if let Some(bias) = self.bias {
+            vectors!(v, start[v] = s.load(&bias[c + v * S::LANES..]));
+        }
+        [start; P]
+    }
+
+    /// Stores the first `pixels` pixels' sums, `V` vectors from channel `c` on, from pixel `at` on.
+    #[inline(always)]
+    fn end<S: Simd, const P: usize, const V: usize, const WHOLE: bool>(
+        &mut self,
+        s: S,
+        mut sums: Sums<S::F32, P, V>,
+        at: usize,
+        pixels: usize,
+        c: usize,
+    ) {
+        let groups = self.shape.groups;
+        if let Some((low, high)) = self.clamp {
+            let (low, high) = (s.splat(low), s.splat(high));
+            pixels!(j, vectors!(v, sums[j][v] = s.min(high, s.max(low, sums[j][v]))));
+        }
+        let out = &mut self.out[at * groups..(at + pixels) * groups];
+        pixels!(j, {
+            vectors!(v, {
+                if j < pixels && WHOLE {
+                    // SAFETY: `out` holds `groups` channels of each pixel, and the vectors end before theirs.
+                    unsafe { s.store_ptr(sums[j][v], out.as_mut_ptr().add(j * groups + c + v * S::LANES)) };
+                } else if j < pixels {
+                    s.store_part(sums[j][v], &mut out[j * groups..][..groups]);
+                }
+            });
+        });
+    }
+
+    /// Computes the channels, at least two vectors of them, by windows of `TAPS` pixels side by side, `STEP` apart.
+    #[inline(always)]
+    #[expect(unused_assignments, reason = "the last step of the pointer that walks along the line")]
+    fn sweep<S: Simd, const TAPS: usize, const STEP: usize>(&mut self, s: S) {
+        const P: usize = 4;
+        const V: usize = 2;
+        let &ConvShape { input, output, pad, groups, .. } = self.shape;
+        let walk = self.walk();
+        for at in (0..output[2]).step_by(P) {
+            let pixels = (output[2] - at).min(P);
+            // Which pixels of the input there are, of those that the windows lie over.
+            let start = at * STEP;
+            let mut inside = 0_u32;
+            for i in 0..(pixels - 1) * STEP + TAPS {
+                inside |= u32::from(start + i >= pad[2] && start + i < input[2] + pad[2]) << i;
+            }
+            let x = self.x.as_ptr().wrapping_add(walk.x_first.wrapping_add(start * groups));
+            let w = self.w.as_ptr().wrapping_add(walk.w_first);
+            let mut next = self.channels.start;
+            while next < self.channels.end {
+                let c = next.min(self.channels.end - V * S::LANES);
+                let mut sums = self.start::<S, P, V>(s, c);
+                let (mut x_slab, mut w_slab) = (x.wrapping_add(c), w.wrapping_add(c));
+                for _ in self.depth.clone() {
+                    let (mut x_line, mut w_line, mut slot) = (x_slab, w_slab, walk.slot);
+                    for _ in self.height.clone() {
+                        let mut weights = [[s.splat(0.0); V]; TAPS];
+                        repeat!(t in TAPS, {
+                            vectors!(v, {
+                                // SAFETY: the weights are those of a tap of the kernel, padded to whole vectors.
+                                weights[t][v] = unsafe { s.load_ptr(w_line.add(t * walk.w_tap + v * S::LANES)) };
+                            });
+                        });
+                        let mut x = x_line;
+                        repeat!(i in (P - 1) * STEP + TAPS, {
+                            if inside & 1 << i != 0 {
+                                let mut here = [s.splat(0.0); V];
+                                vectors!(v, {
+                                    // SAFETY: this pixel is inside the image: in depth and height by the ranges, along
+                                    // the line by the mask, and the vectors end before its last channel.
+                                    here[v] = unsafe { s.load_ptr(x.add(v * S::LANES)) };
+                                });
+                                repeat!(t in TAPS, {
+                                    if i >= t && (i - t) % STEP == 0 && (i - t) / STEP < P {
+                                        let sums = &mut sums[(i - t) / STEP];
+                                        vectors!(v, sums[v] = s.fma(here[v], weights[t][v], sums[v]));
+                                    }
+                                });
+                            }
+                            x = x.wrapping_add(groups);
+                        });
+                        x_line = x_line.wrapping_add(walk.x_line);
+                        slot += self.shape.dilation[1];
+                        if slot >= self.ring {
+                            slot -= self.ring;
+                            x_line = x_line.wrapping_sub(walk.x_ring);
+                        }
+                        w_line = w_line.wrapping_add(walk.w_line);
+                    }
+                    x_slab = x_slab.wrapping_add(walk.x_depth);
+                    w_slab = w_slab.wrapping_add(walk.w_depth);
+                }
+                self.end::<S, P, V, true>(s, sums, at, pixels, c);
+                next += V * S::LANES;
+            }
+        }
+    }
+
+    /// Computes the channels, at least `V` vectors of them or all there are, by any windows.
+    #[inline(always)]
+    fn visit<S: Simd, const V: usize>(&mut self, s: S) {
+        let ConvShape { input, output, kernel, stride, dilation, pad, .. } = *self.shape;
+        let walk = self.walk();
+        // Pixels `left..right` have their whole window within the line.
+        let left = pad[2].div_ceil(stride[2]);
+        let reach = (kernel[2] - 1) * dilation[2];
+        let right = (input[2] + pad[2]).checked_sub(reach + 1).map_or(0, |last| last / stride[2] + 1);
+        let narrow = kernel[2] <= MOST_MASKS;
+        let mut at = 0;
+        while at < output[2] {
+            at += match V == 2 && narrow && at >= left && at + 7 <= right.min(output[2]) {
+                true => self.taps::<S, V, false>(s, &walk, at),
+                false => self.taps::<S, V, true>(s, &walk, at),
+            };
+        }
+    }
+
+    /// Computes the `P` pixels from `at` on, or as many as there are, and returns their number, a tap after another; at an
+    /// `EDGE`, some taps fall outside the line.
+    #[inline(always)]
+    fn taps<S: Simd, const V: usize, const EDGE: bool>(&mut self, s: S, walk: &Walk, at: usize) -> usize {
+        const P: usize = 7;
+        let &ConvShape { input, output, kernel, stride, dilation, pad, groups, .. } = self.shape;
+        let whole = V * S::LANES <= groups;
+        // A wide window's taps are those inside, a pixel at a time; a narrow one's have masks of the pixels they reach.
+        let narrow = kernel[2] <= MOST_MASKS;
+        let pixels = (output[2] - at).min(if narrow { P } else { 1 });
+        let inside = |j: usize| taps_inside((at + j) * stride[2], pad[2], input[2], kernel[2], dilation[2]);
+        let taps = if EDGE && !narrow { inside(0) } else { 0..kernel[2] };
+        let mut masks = [1_u32; MOST_MASKS];
+        if EDGE && narrow {
+            masks = [0; MOST_MASKS];
+            for j in 0..pixels {
+                inside(j).for_each(|tap| masks[tap % MOST_MASKS] |= 1 << j);
+            }
+        }
+        let x = self.x.as_ptr().wrapping_add(walk.x_first.wrapping_add(at * stride[2] * groups));
+        let w = self.w.as_ptr().wrapping_add(walk.w_first);
+        let mut next = self.channels.start;
+        while next < self.channels.end {
+            let c = next.min(self.channels.end.saturating_sub(V * S::LANES));
+            let mut sums = self.start::<S, P, V>(s, c);
+            let (x_pixel, x_tap) = (stride[2] * groups, dilation[2] * groups);
+            let first = taps.start * dilation[2] * groups;
+            let (mut x_slab, mut w_slab) = (x.wrapping_add(c + first), w.wrapping_add(c + taps.start * walk.w_tap));
+            for _ in self.depth.clone() {
+                let (mut x_line, mut w_line, mut slot) = (x_slab, w_slab, walk.slot);
+                for _ in self.height.clone() {
+                    let (mut x, mut w) = (x_line, w_line);
+                    for tap in taps.clone() {
+                        let mut weights = [s.splat(0.0); V];
+                        // SAFETY: the weights are those of a tap of the kernel, padded to whole vectors.
+                        vectors!(v, weights[v] = unsafe { s.load_ptr(w.add(v * S::LANES)) });
+                        let mask = masks[tap % MOST_MASKS];
+                        pixels!(j, {
+                            if !EDGE || mask & 1 << j != 0 {
+                                let x = x.wrapping_add(j * x_pixel);
+                                vectors!(v, {
+                                    // SAFETY: this pixel is inside the image: in depth and height by the ranges, along
+                                    // the line by the mask or the caller's knowledge; vectors end before its last
+                                    // channel, or are all there are.
+                                    let x = unsafe {
+                                        match V == 2 || whole {
+                                            true => s.load_ptr(x.add(v * S::LANES)),
+                                            false => s.load_part(core::slice::from_raw_parts(x, groups)),
+                                        }
+                                    };
+                                    sums[j][v] = s.fma(x, weights[v], sums[j][v]);
+                                });
+                            }
+                        });
+                        x = x.wrapping_add(x_tap);
+                        w = w.wrapping_add(walk.w_tap);
+                    }
+                    x_line = x_line.wrapping_add(walk.x_line);
+                    slot += self.shape.dilation[1];
+                    if slot >= self.ring {
+                        slot -= self.ring;
+                        x_line = x_line.wrapping_sub(walk.x_ring);
+                    }
+                    w_line = w_line.wrapping_add(walk.w_line);
+                }
+                x_slab = x_slab.wrapping_add(walk.x_depth);
+                w_slab = w_slab.wrapping_add(walk.w_depth);
+            }
+            match V == 2 || whole {
+                true => self.end::<S, P, V, true>(s, sums, at, pixels, c),
+                false => self.end::<S, P, V, false>(s, sums, at, pixels, c),
+            }
+            next += V * S::LANES;
+        }
+        pixels
     }
 }

@@ -106,18 +106,6 @@ pub(super) struct Area {
     pub cols: usize,
 }
 
-/// Applies `epilogue` in place to rows of `cols` columns, the first of them row `row` of the output.
-#[inline(always)]
-pub(super) fn finish<S: Simd, E: Epilogue>(s: S, out: &mut [f32], row: usize, cols: usize, epilogue: E) {
-    if E::IDENTITY || cols == 0 {
-        return;
-    }
-    let rows = out.len() / cols;
-    let out = out.as_mut_ptr();
-    let area = Area { tile: out, tile_stride: cols, out, out_stride: cols, row, row_step: 1, col: 0, rows, cols };
-    s.enter(Finish { area, epilogue });
-}
-
 /// Applies the epilogue to an area, for which whoever made this vouches.
 pub(super) struct Finish<E> {
     pub area: Area,

@@ -21,6 +21,7 @@ pub mod conv_any;
 pub mod conv_depthwise_f32;
 pub mod conv_f32;
 mod conv_rows_f32;
+pub mod conv_separable_f32;
 pub mod conv_transpose_f32;
 pub mod conv_winograd_f32;
 mod copy;

@@ -10,6 +10,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("conv_depthwise_f32", include_str!("conv_depthwise_f32.rs")),
     ("conv_f32", include_str!("conv_f32.rs")),
     ("conv_rows_f32", include_str!("conv_rows_f32.rs")),
+    ("conv_separable_f32", include_str!("conv_separable_f32.rs")),
     ("conv_transpose_f32", include_str!("conv_transpose_f32.rs")),
     ("conv_winograd_f32", include_str!("conv_winograd_f32.rs")),
     ("copy", include_str!("copy.rs")),
@@ -93,6 +94,7 @@ pub const FILES: &[(&str, &str)] = &[
 pub const SPLIT: &[(&str, &str)] = &[
     ("conv_depthwise_f32", "ConvDepthwise"),
     ("conv_f32", "Conv"),
+    ("conv_separable_f32", "Separable"),
     ("conv_transpose_f32", "ConvTranspose"),
     ("conv_winograd_f32", "ConvWinograd"),
     ("map", "Map"),

@@ -5,9 +5,10 @@ mod isa;
 use isa::{OnIsa, assert_close, each_isa, random};
 use kiln_kernels::conv_depthwise_f32::ConvDepthwise;
 use kiln_kernels::conv_f32::{Conv, ConvShape, conv_scratch_len};
+use kiln_kernels::conv_separable_f32::{Separable, separable_scratch_len};
 use kiln_kernels::conv_transpose_f32::{ConvTranspose, conv_transpose_scratch_len};
 use kiln_kernels::conv_winograd_f32::{ConvWinograd, winograd_scratch_len};
-use kiln_kernels::epilogue::{Epilogue, operand};
+use kiln_kernels::epilogue::{Clamp, Epilogue, operand};
 use kiln_kernels::pack;
 use kiln_kernels::simd::Simd;
 use kiln_kernels::tiles::Tiles;
@@ -296,35 +297,61 @@ fn transposed_convolutions_agree_with_their_definition() {
     assert_eq!(transposed.count, isas * shapes().len());
 }
 
+/// What networks have, beside [`shapes`]: windows that are swept along lines of any width, many channels and few.
+fn depthwise_shapes() -> Vec<ConvShape> {
+    let mut shapes: Vec<ConvShape> = shapes()
+        .into_iter()
+        .map(|shape| ConvShape { groups: shape.groups * shape.c_in, c_in: 1, c_out: 1, ..shape })
+        .collect();
+    let one = [1; 3];
+    for (groups, width) in [(16, 9), (20, 4), (33, 7), (40, 14), (64, 1), (77, 8), (96, 15), (256, 29)] {
+        for (kernel, stride) in [(3, 1), (3, 2), (5, 1), (5, 2), (7, 1)] {
+            for pad in [0, kernel / 2] {
+                let (input, step, pads) = ([1, 6, width], [1, stride, stride], [0, pad, pad]);
+                shapes.push(shape(1, input, [1, kernel, kernel], step, one, pads, pads, [groups, 1, 1]));
+            }
+        }
+    }
+    // Windows with more taps than there are masks for.
+    shapes.push(shape(1, [1, 2, 50], [1, 1, 40], one, one, [0, 0, 20], [0, 0, 20], [34, 1, 1]));
+    // Too large to be taken in pieces.
+    shapes.push(shape(2, [1, 40, 40], [1, 3, 3], one, one, [0, 1, 1], [0, 1, 1], [160, 1, 1]));
+    shapes.retain(|shape| volume(shape.output) > 0);
+    shapes
+}
+
 struct Depthwise {
     count: usize,
 }
 
 impl OnIsa for Depthwise {
     fn run<S: Simd>(&mut self, s: S) {
-        for shape in shapes() {
-            let groups = shape.groups * shape.c_in;
-            let shape = ConvShape { groups, c_in: 1, c_out: 1, ..shape };
+        for shape in depthwise_shapes() {
+            let groups = shape.groups;
             let x = random(shape.batch * volume(shape.input) * groups, 1);
             let w = random(groups * volume(shape.kernel), 2);
             let bias = random(groups, 3);
             let residual = random(shape.batch * volume(shape.output) * groups, 4);
-            let want = naive(&shape, false, &x, &w, &bias, &residual);
             let mut packed = vec![f32::NAN; pack::depthwise_len(shape)];
             pack::depthwise(&mut packed, &w, shape);
             let mut padded = vec![f32::NAN; pack::bias_len(1, groups)];
             pack::bias(&mut padded, &bias, 1, groups);
-            let mut out = vec![f32::NAN; residual.len()];
-            s.enter(ConvDepthwise {
-                out: &mut out,
-                x: &x,
-                w: &packed,
-                bias: Some(&padded),
-                scratch: &mut [],
-                shape,
-                epilogue: Add { residual: &residual, channels: groups },
-            });
-            assert_close(&out, &want, 1e-5, 1e-4, &format!("{} {shape:?}", S::NAME));
+            let check = |clamp: Option<Clamp>| {
+                let none = vec![0.0; residual.len()];
+                let mut want = naive(&shape, false, &x, &w, &bias, if clamp.is_some() { &none } else { &residual });
+                let mut out = vec![f32::NAN; residual.len()];
+                let (to, x, w, bias, scratch) = (&mut out[..], &x[..], &packed[..], Some(&padded[..]), &mut [][..]);
+                if let Some(epilogue) = clamp {
+                    want.iter_mut().for_each(|x| *x = x.clamp(epilogue.low, epilogue.high));
+                    s.enter(ConvDepthwise { out: to, x, w, bias, scratch, shape, epilogue });
+                } else {
+                    let epilogue = Add { residual: &residual, channels: groups };
+                    s.enter(ConvDepthwise { out: to, x, w, bias, scratch, shape, epilogue });
+                }
+                assert_close(&out, &want, 1e-5, 1e-4, &format!("{} {shape:?}", S::NAME));
+            };
+            check(None);
+            check(Some(Clamp { low: -0.2, high: 0.7 }));
             self.count += 1;
         }
     }
@@ -334,5 +361,96 @@ impl OnIsa for Depthwise {
 fn depthwise_convolutions_agree_with_their_definition() {
     let mut depthwise = Depthwise { count: 0 };
     let isas = each_isa(&mut depthwise);
-    assert_eq!(depthwise.count, isas * shapes().len());
+    assert_eq!(depthwise.count, isas * depthwise_shapes().len());
+}
+
+/// Depthwise convolutions with the channels of what is before and after, 0 where there is nothing.
+fn separable_shapes() -> Vec<(ConvShape, usize, usize)> {
+    let one = [1; 3];
+    let none = [0; 3];
+    let square = [0, 1, 1];
+    vec![
+        (shape(1, [1, 1, 1], one, one, one, none, none, [3, 1, 1]), 2, 5),
+        (shape(2, [1, 9, 8], [1, 3, 3], one, one, square, square, [20, 1, 1]), 7, 0),
+        (shape(2, [1, 9, 8], [1, 3, 3], [1, 2, 2], one, square, square, [33, 1, 1]), 0, 18),
+        // Several bands, which the ring goes around.
+        (shape(2, [1, 31, 60], [1, 3, 3], one, one, square, square, [96, 1, 1]), 16, 24),
+        (shape(1, [1, 46, 90], [1, 5, 5], [1, 2, 2], one, [0, 2, 2], [0, 2, 2], [72, 1, 1]), 9, 0),
+        (shape(1, [1, 30, 64], [1, 3, 3], [1, 1, 2], [1, 3, 1], [0, 3, 0], [0, 1, 1], [100, 1, 1]), 4, 6),
+        (shape(1, [1, 40, 120], [1, 1, 1], [1, 3, 2], one, none, none, [130, 1, 1]), 3, 10),
+        (shape(1, [1, 64, 70], [1, 3, 3], one, one, square, square, [64, 1, 1]), 0, 40),
+    ]
+}
+
+struct Separables {
+    count: usize,
+}
+
+impl OnIsa for Separables {
+    fn run<S: Simd>(&mut self, s: S) {
+        for (depthwise, before, after) in separable_shapes() {
+            let ConvShape { batch, input, output, groups, .. } = depthwise;
+            let (c_in, c_out) = (if before > 0 { before } else { groups }, if after > 0 { after } else { groups });
+            let pointwise =
+                |size, c_in, c_out| shape(batch, size, [1; 3], [1; 3], [1; 3], [0; 3], [0; 3], [1, c_in, c_out]);
+            let (expand, project) = (pointwise(input, c_in, groups), pointwise(output, groups, c_out));
+            let x = random(batch * volume(input) * c_in, 1);
+            let (w1, w2, w3) =
+                (random(c_in * groups, 2), random(groups * volume(depthwise.kernel), 3), random(groups * c_out, 4));
+            let (b1, b2, b3) = (random(groups, 5), random(groups, 6), random(c_out, 7));
+            let middle = random(batch * volume(output) * groups, 8);
+            let residual = random(batch * volume(output) * c_out, 9);
+            let bounds = Clamp { low: -0.4, high: 0.6 };
+            let mut want = x.clone();
+            if before > 0 {
+                let nothing = vec![0.0; batch * volume(input) * groups];
+                want = naive(&expand, false, &want, &w1, &b1, &nothing);
+                want.iter_mut().for_each(|x| *x = x.clamp(bounds.low, bounds.high));
+            }
+            want = naive(&depthwise, false, &want, &w2, &b2, &middle);
+            if after > 0 {
+                want = naive(&project, false, &want, &w3, &b3, &residual);
+            }
+            let packed = |shape: ConvShape, w: &[f32]| {
+                let mut packed = vec![f32::NAN; pack::conv_len(shape)];
+                pack::conv(&mut packed, w, shape);
+                packed
+            };
+            let (w1, w3) = (packed(expand, &w1), packed(project, &w3));
+            let mut packed = vec![f32::NAN; pack::depthwise_len(depthwise)];
+            pack::depthwise(&mut packed, &w2, depthwise);
+            let padded = |bias: &[f32]| {
+                let mut padded = vec![f32::NAN; pack::bias_len(1, bias.len())];
+                pack::bias(&mut padded, bias, 1, bias.len());
+                padded
+            };
+            let (b1, b2, b3) = (padded(&b1), padded(&b2), padded(&b3));
+            let shape = ConvShape { c_in, c_out, ..depthwise };
+            let mut out = vec![f32::NAN; residual.len()];
+            s.enter(Separable {
+                out: &mut out,
+                x: &x,
+                expand: (before > 0).then_some(&w1[..]),
+                expand_bias: Some(&b1),
+                w: &packed,
+                bias: Some(&b2),
+                project: (after > 0).then_some(&w3[..]),
+                project_bias: Some(&b3),
+                scratch: &mut vec![f32::NAN; separable_scratch_len(shape, before > 0, after > 0)],
+                shape,
+                expand_epilogue: bounds,
+                epilogue: Add { residual: &middle, channels: groups },
+                project_epilogue: Add { residual: &residual, channels: c_out },
+            });
+            assert_close(&out, &want, 1e-5, 1e-4, &format!("{} {shape:?}", S::NAME));
+            self.count += 1;
+        }
+    }
+}
+
+#[test]
+fn separable_convolutions_agree_with_their_parts() {
+    let mut separable = Separables { count: 0 };
+    let isas = each_isa(&mut separable);
+    assert_eq!(separable.count, isas * separable_shapes().len());
 }

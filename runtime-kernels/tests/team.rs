@@ -5,9 +5,10 @@ mod isa;
 use isa::{OnIsa, each_isa, random};
 use kiln_kernels::conv_depthwise_f32::ConvDepthwise;
 use kiln_kernels::conv_f32::{Conv, ConvShape, conv_scratch_len};
+use kiln_kernels::conv_separable_f32::{Separable, separable_scratch_len};
 use kiln_kernels::conv_transpose_f32::{ConvTranspose, conv_transpose_scratch_len};
 use kiln_kernels::conv_winograd_f32::{ConvWinograd, winograd_scratch_len};
-use kiln_kernels::epilogue::{Epilogue, operand};
+use kiln_kernels::epilogue::{Clamp, Epilogue, operand};
 use kiln_kernels::map::{Map, MapF32};
 use kiln_kernels::matmul_batch_f32::{BatchMatMul, batch_scratch_len};
 use kiln_kernels::matmul_f32::{MatMul, scratch_len};
@@ -241,6 +242,39 @@ impl OnIsa for Teams {
         let epilogue = Add { residual: &residual, n: 50 };
         self.check(s, out_len, |s, out, team| {
             go(s, ConvDepthwise { out, x: &x, w: &w, bias: None, scratch: &mut [], shape, epilogue }, team);
+        });
+        let shape = ConvShape {
+            batch: 2,
+            input: [1, 40, 30],
+            output: [1, 20, 15],
+            kernel: [1, 3, 3],
+            stride: [1, 2, 2],
+            pad: [0, 1, 1],
+            c_in: 20,
+            c_out: 24,
+            ..shape
+        };
+        let out_len = 2 * volume(shape.output) * 24;
+        let (x, w, residual) = (random(2 * volume(shape.input) * 20, 1), random(9 * 64, 2), random(out_len, 3));
+        let (expand, project) = (random(20 * 64, 4), random(50 * 32, 5));
+        let middle = random(2 * volume(shape.output) * 50, 6);
+        self.check(s, out_len, |s, out, team| {
+            let task = Separable {
+                out,
+                x: &x,
+                expand: Some(&expand),
+                expand_bias: None,
+                w: &w,
+                bias: None,
+                project: Some(&project),
+                project_bias: None,
+                scratch: &mut vec![0.0; separable_scratch_len(shape, true, true)],
+                shape,
+                expand_epilogue: Clamp { low: 0.0, high: 6.0 },
+                epilogue: Add { residual: &middle, n: 50 },
+                project_epilogue: Add { residual: &residual, n: 24 },
+            };
+            go(s, task, team);
         });
         let shape = PoolShape {
             batch: 2,

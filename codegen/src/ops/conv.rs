@@ -266,7 +266,7 @@ impl Sizes<'_> {
     }
 
     /// The kernel's struct of sizes.
-    fn arg(&self) -> Arg {
+    pub fn arg(&self) -> Arg {
         let fixed = |sizes: &[usize], missing| Arg::Sizes(three(sizes, missing).map(Dim::from).to_vec());
         let free = |sizes: &[Dim]| Arg::Sizes(three(sizes, Dim::from(1)).to_vec());
         Arg::Struct(

@@ -169,6 +169,7 @@ pub mod rnn;
 pub mod roi_align;
 pub mod scatter_elements;
 pub mod scatter_nd;
+pub mod separable;
 pub mod sizes;
 pub mod slice;
 pub mod softmax;
@@ -219,6 +220,7 @@ ops! {
     RoiAlign(roi_align::RoiAlign),
     ScatterElements(scatter_elements::ScatterElements),
     ScatterNd(scatter_nd::ScatterNd),
+    Separable(separable::Separable),
     Sizes(sizes::Sizes),
     Slice(slice::Slice),
     Softmax(softmax::Softmax),

@@ -5,6 +5,7 @@ mod eliminate_transposes;
 mod fuse_affine;
 mod fuse_epilogues;
 mod fuse_maps;
+mod fuse_separable;
 mod materialise_outputs;
 mod merge_duplicates;
 mod remove_dead;
@@ -27,6 +28,8 @@ const PASSES: &[(&str, Pass)] = &[
     ("fuse_maps", fuse_maps::fuse_maps),
     // After fuse_maps: one expression goes into the epilogue, not the first of a chain.
     ("fuse_epilogues", fuse_epilogues::fuse_epilogues),
+    // After fuse_epilogues: convolutions meet only once nothing stands between them.
+    ("fuse_separable", fuse_separable::fuse_separable),
     ("merge_duplicates", merge_duplicates::merge_duplicates),
     ("remove_dead", remove_dead::remove_dead),
     // Last: it makes copies that any other pass would take away again.
@@ -191,6 +194,31 @@ mod tests {
         assert_eq!(count(&after, "Map"), 0, "{after}");
         // Into channels-last and out of it again.
         assert_eq!(count(&after, "Transpose"), 2, "{after}");
+    }
+
+    #[test]
+    fn an_inverted_residual_block_is_one_node() {
+        let mut b = Builder::new();
+        let x = b.input("x", &[1, 128, 128, 3]);
+        let conv = |b: &mut Builder, x: ValueId, weight: [usize; 4], groups: usize, stride: usize| {
+            let (w, bias) = (b.constant(&weight, stride as u64), b.constant(&weight[..1], 2));
+            let pad = weight[3] / 2;
+            let (stride, dilation, pads) = (vec![stride; 2], vec![1; 2], vec![(pad, pad); 2]);
+            b.node(Conv { stride, dilation, pads, groups, bias: true, epilogue: None }, &[x, w, bias])
+        };
+        let expanded = conv(&mut b, x, [16, 3, 1, 1], 1, 1);
+        let active = b.node(relu(), &[expanded]);
+        let middle = conv(&mut b, active, [16, 1, 3, 3], 16, 1);
+        let scale = b.constant(&[16], 3);
+        let scaled = b.node(binary(Binary::Mul), &[middle, scale]);
+        let out = conv(&mut b, scaled, [3, 16, 1, 1], 1, 1);
+        let sum = b.node(binary(Binary::Add), &[out, x]);
+        // Little ones stay near as they are.
+        let small = b.input("small", &[1, 9, 9, 16]);
+        let small = conv(&mut b, small, [16, 1, 3, 3], 16, 2);
+        let small = conv(&mut b, small, [3, 16, 1, 1], 1, 1);
+        let after = b.check(&[sum, small]);
+        assert_eq!((count(&after, "Separable"), count(&after, "Conv"), count(&after, "Map")), (1, 2, 0), "{after}");
     }
 
     #[test]

@@ -1,0 +1,84 @@
+//! Joins depthwise convolutions with the pointwise ones before and after where what lies between would not stay near.
+
+use super::rewrite::Rewriter;
+use crate::ir::{DType, Graph, Node, ValueId};
+use crate::ops::Op;
+use crate::ops::conv::Conv;
+use crate::ops::separable::Separable;
+
+/// Elements from which on a value between two convolutions is kept from memory: 1 MiB, about half a second-level cache.
+/// Smaller ones gain nothing (measured on mobilenet_v2, efficientnet_b0 and PP-OCR's networks).
+const FAR_LEN: usize = 256 * 1024;
+
+/// The graph with separable convolutions.
+pub fn fuse_separable(graph: &Graph) -> Result<Graph, String> {
+    let uses = graph.use_counts();
+    let mut joined = vec![false; graph.nodes().len()];
+    // The ops that replace the last of their nodes.
+    let mut plans: Vec<Option<(Separable, Vec<ValueId>)>> = graph.nodes().iter().map(|_| None).collect();
+    let at_of = |node: &Node| graph.nodes().iter().position(|other| other.outputs == node.outputs);
+    for (at, node) in graph.nodes().iter().enumerate() {
+        if !conv(graph, node).is_some_and(|conv| is_depthwise(graph, node, conv)) {
+            continue;
+        }
+        // What only the next convolution reads, as its first operand, and does not stay near.
+        let between = |id: ValueId| {
+            let len = graph.ty(id).len().as_usize();
+            uses[id.0 as usize] == 1 && len.is_some_and(|len| len >= FAR_LEN)
+        };
+        let (input, output) = (node.inputs[0], node.outputs[0]);
+        let before = graph
+            .producer(input)
+            .and_then(|(before, _)| at_of(before))
+            .filter(|&before| between(input) && !joined[before] && pointwise(graph, &graph.nodes()[before]).is_some());
+        let after =
+            graph.nodes().iter().position(|after| after.inputs.first() == Some(&output)).filter(|&after| {
+                between(output) && !joined[after] && pointwise(graph, &graph.nodes()[after]).is_some()
+            });
+        if before.is_none() && after.is_none() {
+            continue;
+        }
+        let nodes: Vec<usize> = before.into_iter().chain([at]).chain(after).collect();
+        let first = graph.nodes()[nodes[0]].inputs[0];
+        let own = nodes.iter().flat_map(|&at| graph.nodes()[at].inputs.iter().skip(1).copied());
+        let inputs: Vec<ValueId> = [first].into_iter().chain(own).collect();
+        let convs = nodes.iter().filter_map(|&at| conv(graph, &graph.nodes()[at])).cloned().collect();
+        let op = Separable { convs, depthwise: usize::from(before.is_some()) };
+        nodes.iter().for_each(|&at| joined[at] = true);
+        plans[after.unwrap_or(at)] = Some((op, inputs));
+    }
+    let mut rewriter = Rewriter::new(graph);
+    for ((node, plan), joined) in graph.nodes().iter().zip(plans).zip(joined) {
+        match plan {
+            Some((op, inputs)) => {
+                let inputs = inputs.iter().map(|&id| rewriter.get(id)).collect::<Result<Vec<_>, _>>()?;
+                rewriter.replace(node, op, &inputs)?;
+            }
+            None if joined => {}
+            None => _ = rewriter.copy(node)?,
+        }
+    }
+    rewriter.finish()
+}
+
+/// A convolution in f32 over two spatial axes.
+fn conv<'g>(graph: &Graph, node: &'g Node) -> Option<&'g Conv> {
+    let Op::Conv(conv) = &node.op else { return None };
+    let (x, out) = (graph.ty(node.inputs[0]), graph.ty(node.outputs[0]));
+    (x.rank() == 4 && x.dtype == DType::F32 && x.dims().is_some() && out.dims().is_some()).then_some(conv)
+}
+
+fn is_depthwise(graph: &Graph, node: &Node, conv: &Conv) -> bool {
+    let w = &graph.ty(node.inputs[1]).shape;
+    conv.groups > 1 && w[0].is(conv.groups as i64) && w[1].is(1)
+}
+
+/// A convolution of each pixel by itself.
+fn pointwise<'g>(graph: &Graph, node: &'g Node) -> Option<&'g Conv> {
+    let window_is_a_pixel = |conv: &&Conv| {
+        let kernel = &graph.ty(node.inputs[1]).shape[2..];
+        let stays = conv.pads.iter().all(|&pads| pads == (0, 0)) && conv.stride.iter().all(|&stride| stride == 1);
+        conv.groups == 1 && stays && kernel.iter().all(|k| k.is(1))
+    };
+    conv(graph, node).filter(window_is_a_pixel)
+}
