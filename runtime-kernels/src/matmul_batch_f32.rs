@@ -191,7 +191,7 @@ impl<E: Epilogue> Split for BatchMatMul<'_, E> {
 
 /// One row by a matrix whose rows are contiguous: the sum of its rows, weighted.
 #[inline(always)]
-fn row_by_rows<S: Simd, E: Epilogue>(
+pub(super) fn row_by_rows<S: Simd, E: Epilogue>(
     s: S,
     out: &mut [f32],
     a: &[f32],
@@ -245,7 +245,7 @@ fn row_by_rows<S: Simd, E: Epilogue>(
 
 /// One row by a matrix whose columns are contiguous: a scalar product each.
 #[inline(always)]
-fn row_by_columns<S: Simd, E: Epilogue>(
+pub(super) fn row_by_columns<S: Simd, E: Epilogue>(
     s: S,
     out: &mut [f32],
     a: &[f32],
@@ -286,7 +286,7 @@ fn total<S: Simd>(s: S, [a, b, c, d]: [S::F32; 4]) -> S::F32 {
 
 /// Packs the first `panels * 16` columns of `b`, of which `n` exist, to `[panel][k][16]` padded with zeros.
 #[inline(always)]
-fn pack_panels(packed: &mut [f32], b: &[f32], k: usize, n: usize, row_stride: usize, col_stride: usize, panels: usize) {
+pub(super) fn pack_panels(packed: &mut [f32], b: &[f32], k: usize, n: usize, row_stride: usize, col_stride: usize, panels: usize) {
     if k == 0 {
         return;
     }
