@@ -286,7 +286,15 @@ fn total<S: Simd>(s: S, [a, b, c, d]: [S::F32; 4]) -> S::F32 {
 
 /// Packs the first `panels * 16` columns of `b`, of which `n` exist, to `[panel][k][16]` padded with zeros.
 #[inline(always)]
-pub(super) fn pack_panels(packed: &mut [f32], b: &[f32], k: usize, n: usize, row_stride: usize, col_stride: usize, panels: usize) {
+pub(super) fn pack_panels(
+    packed: &mut [f32],
+    b: &[f32],
+    k: usize,
+    n: usize,
+    row_stride: usize,
+    col_stride: usize,
+    panels: usize,
+) {
     if k == 0 {
         return;
     }

@@ -145,12 +145,14 @@ impl Attentions {
                     .map(|j| {
                         let (q, k) = (&q[at(&q_strides)..], &k[at(&k_strides)..]);
                         let product = (0..width).map(|d| {
-                            let (q, k) = (q[i * q_strides[3] + d * q_strides[4]], k[j * k_strides[3] + d * k_strides[4]]);
+                            let (q, k) =
+                                (q[i * q_strides[3] + d * q_strides[4]], k[j * k_strides[3] + d * k_strides[4]]);
                             f64::from(q) * f64::from(k)
                         });
-                        let masks = masks.iter().zip(&mask_strides).filter_map(|(mask, strides)| {
-                            Some(f64::from((*mask)?[at(strides) + i * strides[3] + j]))
-                        });
+                        let masks = masks
+                            .iter()
+                            .zip(&mask_strides)
+                            .filter_map(|(mask, strides)| Some(f64::from((*mask)?[at(strides) + i * strides[3] + j])));
                         product.sum::<f64>() * f64::from(scale) + masks.sum::<f64>()
                     })
                     .collect();
