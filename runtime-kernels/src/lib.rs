@@ -16,6 +16,7 @@ extern crate std;
 pub mod activation;
 pub mod arena;
 pub mod arg_reduce;
+pub mod attention_f32;
 pub mod compress;
 pub mod conv_any;
 pub mod conv_depthwise_f32;

@@ -241,7 +241,7 @@ impl Task for BatchPart<'_> {
 
 /// One row by a matrix whose rows are contiguous: the sum of its rows, weighted.
 #[inline(always)]
-fn row_by_rows<S: Simd>(
+pub(super) fn row_by_rows<S: Simd>(
     s: S,
     out: &mut [f32],
     a: &[f32],
@@ -294,7 +294,14 @@ fn row_by_rows<S: Simd>(
 
 /// One row by a matrix whose columns are contiguous: a scalar product each.
 #[inline(always)]
-fn row_by_columns<S: Simd>(s: S, out: &mut [f32], a: &[f32], b: &[f32], b_stride: usize, clamp: Option<(f32, f32)>) {
+pub(super) fn row_by_columns<S: Simd>(
+    s: S,
+    out: &mut [f32],
+    a: &[f32],
+    b: &[f32],
+    b_stride: usize,
+    clamp: Option<(f32, f32)>,
+) {
     let k = a.len();
     for (first, out) in out.chunks_mut(S::LANES).enumerate() {
         let first = first * S::LANES;
@@ -326,7 +333,15 @@ fn total<S: Simd>(s: S, [a, b, c, d]: [S::F32; 4]) -> S::F32 {
 
 /// Packs the first `panels * 16` columns of `b`, of which `n` exist, to `[panel][k][16]` padded with zeros.
 #[inline(always)]
-fn pack_panels(packed: &mut [f32], b: &[f32], k: usize, n: usize, row_stride: usize, col_stride: usize, panels: usize) {
+pub(super) fn pack_panels(
+    packed: &mut [f32],
+    b: &[f32],
+    k: usize,
+    n: usize,
+    row_stride: usize,
+    col_stride: usize,
+    panels: usize,
+) {
     if k == 0 {
         return;
     }

@@ -5,6 +5,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("activation", include_str!("activation.rs")),
     ("arena", include_str!("arena.rs")),
     ("arg_reduce", include_str!("arg_reduce.rs")),
+    ("attention_f32", include_str!("attention_f32.rs")),
     ("compress", include_str!("compress.rs")),
     ("conv_any", include_str!("conv_any.rs")),
     ("conv_depthwise_f32", include_str!("conv_depthwise_f32.rs")),
@@ -92,6 +93,7 @@ pub const FILES: &[(&str, &str)] = &[
 
 /// The tasks, each after its file, that several threads can share.
 pub const SPLIT: &[(&str, &str)] = &[
+    ("attention_f32", "Attention"),
     ("conv_depthwise_f32", "ConvDepthwise"),
     ("conv_f32", "Conv"),
     ("conv_separable_f32", "Separable"),

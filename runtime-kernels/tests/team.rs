@@ -3,6 +3,7 @@
 mod isa;
 
 use isa::{OnIsa, each_isa, random};
+use kiln_kernels::attention_f32::{Attention, scratch_len as attention_scratch_len};
 use kiln_kernels::conv_depthwise_f32::ConvDepthwise;
 use kiln_kernels::conv_f32::{Conv, ConvShape, conv_scratch_len};
 use kiln_kernels::conv_separable_f32::{Separable, separable_scratch_len};
@@ -192,6 +193,34 @@ impl OnIsa for Teams {
                     b_row_stride: if swapped { 1 } else { n },
                     b_col_stride: if swapped { k } else { 1 },
                     epilogue: Add { residual: &residual, n },
+                };
+                go(s, task, team);
+            });
+        }
+        for [entries, queries, keys, width] in [[2, 70, 33, 24], [12, 20, 20, 16], [3, 1, 30, 20], [1, 200, 130, 40]] {
+            let (q, kv) = (random(entries * queries * width, 1), random(entries * keys * width, 2));
+            let mask = random(queries * keys, 3);
+            self.check(s, entries * queries * width, |s, out, team| {
+                let (rows, one) = (entries * width, entries > 2);
+                let task = Attention {
+                    out,
+                    q: &q,
+                    k: &kv,
+                    v: &kv,
+                    masks: [Some(&mask), None],
+                    scratch: &mut vec![0.0; attention_scratch_len(queries, keys, width, width)],
+                    batch: [1, 1, entries],
+                    queries,
+                    keys,
+                    width,
+                    out_width: width,
+                    scale: 0.3,
+                    nan_is_zero: false,
+                    out_strides: [0, 0, width, rows],
+                    q_strides: [0, 0, width, rows, 1],
+                    k_strides: [0, 0, keys * width, width, 1],
+                    v_strides: [0, 0, if one { 0 } else { width }, if one { width } else { rows }, 1],
+                    mask_strides: [[0, 0, 0, keys], [0; 4]],
                 };
                 go(s, task, team);
             });

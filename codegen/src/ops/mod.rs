@@ -138,6 +138,7 @@ mod winograd;
 
 pub mod arg_reduce;
 pub mod assume;
+pub mod attention;
 pub mod branch;
 pub mod compress;
 pub mod concat;
@@ -190,6 +191,7 @@ pub mod within;
 ops! {
     ArgReduce(arg_reduce::ArgReduce),
     Assume(assume::Assume),
+    Attention(attention::Attention),
     Branch(branch::Branch),
     Compress(compress::Compress),
     Concat(concat::Concat),

@@ -3,6 +3,7 @@
 mod drop_subnormals;
 mod eliminate_transposes;
 mod fuse_affine;
+mod fuse_attention;
 mod fuse_epilogues;
 mod fuse_maps;
 mod fuse_separable;
@@ -10,6 +11,7 @@ mod materialise_outputs;
 mod merge_duplicates;
 mod remove_dead;
 mod rewrite;
+mod view;
 
 use crate::ir::Graph;
 
@@ -26,6 +28,8 @@ const PASSES: &[(&str, Pass)] = &[
     // After fuse_affine: products of small weights and scales may be subnormal.
     ("drop_subnormals", drop_subnormals::drop_subnormals),
     ("fuse_maps", fuse_maps::fuse_maps),
+    // After fuse_maps, so that scale and mask are one map; before fuse_epilogues, which would take it into the product.
+    ("fuse_attention", fuse_attention::fuse_attention),
     // After fuse_maps: one expression goes into the epilogue, not the first of a chain.
     ("fuse_epilogues", fuse_epilogues::fuse_epilogues),
     // After fuse_epilogues: convolutions meet only once nothing stands between them.
@@ -68,6 +72,7 @@ mod tests {
     use crate::ops::matmul::MatMul;
     use crate::ops::reduce::{Reduce, ReduceKind};
     use crate::ops::reshape::Reshape;
+    use crate::ops::softmax::Softmax;
     use crate::ops::transpose::Transpose;
     use crate::ops::{Op, concat::Concat};
     use std::collections::BTreeMap;
@@ -291,5 +296,86 @@ mod tests {
         let sum = b.node(Reduce { kind: ReduceKind::Sum, axes: vec![1, 2], keep: false }, &[t]);
         let max = b.node(Reduce { kind: ReduceKind::Max, axes: vec![0], keep: true }, &[t]);
         b.check(&[sum, max]);
+    }
+
+    /// `x` with 12 columns as three heads of four, `perm` their order.
+    fn heads(b: &mut Builder, x: ValueId, perm: &[usize]) -> ValueId {
+        let [batch, rows] = [0, 1].map(|axis| b.0.ty(x).shape[axis].clone());
+        let x = b.node(Reshape { shape: vec![batch, rows, Dim::from(3), Dim::from(4)] }, &[x]);
+        b.transpose(x, perm)
+    }
+
+    fn times(by: f64) -> Map {
+        let mut map = Map::of(&[DType::F32]);
+        let by = map.number(by, DType::F32);
+        let result = map.binary(Binary::Mul, 0, by);
+        map.finish(result)
+    }
+
+    #[test]
+    fn attention_reads_and_writes_what_lies_between_projections() {
+        let mut b = Builder::new();
+        let (x, z) = (b.input("x", &[2, 5, 12]), b.input("z", &[2, 7, 12]));
+        let mask = b.input("mask", &[2, 1, 1, 7]);
+        let (q, k) = (heads(&mut b, x, &[0, 2, 1, 3]), heads(&mut b, z, &[0, 2, 3, 1]));
+        let v = heads(&mut b, z, &[0, 2, 1, 3]);
+        let q = b.node(times(0.5), &[q]);
+        let scores = b.node(MatMul::default(), &[q, k]);
+        let scores = b.node(times(0.75), &[scores]);
+        let scores = b.node(binary(Binary::Add), &[mask, scores]);
+        let weights = b.node(Softmax { axis: 3, log: false }, &[scores]);
+        let out = b.node(MatMul::default(), &[weights, v]);
+        let out = b.transpose(out, &[0, 2, 1, 3]);
+        let out = b.node(Reshape { shape: [2, 5, 12].map(Dim::from).to_vec() }, &[out]);
+        let after = b.check(&[out]);
+        assert_eq!(count(&after, "Attention"), 1, "{after}");
+        assert_eq!(after.nodes().len(), 2, "{after}");
+    }
+
+    #[test]
+    fn attention_stays_in_parts_where_a_part_is_read() {
+        let mut b = Builder::new();
+        let (q, v) = (b.input("q", &[3, 5, 4]), b.input("v", &[3, 5, 6]));
+        let k = b.transpose(q, &[0, 2, 1]);
+        let scores = b.node(MatMul::default(), &[q, k]);
+        let weights = b.node(Softmax { axis: 2, log: false }, &[scores]);
+        let out = b.node(MatMul::default(), &[weights, v]);
+        let after = b.check(&[out, weights]);
+        assert_eq!(count(&after, "Attention"), 0, "{after}");
+    }
+
+    #[test]
+    fn a_scale_below_zero_or_after_a_mask_is_no_attention() {
+        for (first, second) in [(-0.5, 1.0), (0.5, 2.0)] {
+            let mut b = Builder::new();
+            let (q, k, mask) = (b.input("q", &[3, 5, 4]), b.input("k", &[3, 4, 6]), b.input("mask", &[5, 6]));
+            let v = b.input("v", &[3, 6, 4]);
+            let scores = b.node(MatMul::default(), &[q, k]);
+            let scores = b.node(times(first), &[scores]);
+            let scores = b.node(binary(Binary::Add), &[scores, mask]);
+            let scores = b.node(times(second), &[scores]);
+            let weights = b.node(Softmax { axis: 2, log: false }, &[scores]);
+            let out = b.node(MatMul::default(), &[weights, v]);
+            let after = b.check(&[out]);
+            assert_eq!(count(&after, "Attention"), 0, "{after}");
+        }
+    }
+
+    #[test]
+    fn masks_of_windows_are_added_where_the_batch_is_cut() {
+        let mut b = Builder::new();
+        let (q, k, v) = (b.input("q", &[6, 3, 5, 4]), b.input("k", &[6, 3, 4, 5]), b.input("v", &[6, 3, 5, 4]));
+        let (bias, mask) = (b.constant(&[1, 3, 5, 5], 4), b.constant(&[1, 2, 1, 5, 5], 5));
+        let scores = b.node(MatMul::default(), &[q, k]);
+        let scores = b.node(binary(Binary::Add), &[scores, bias]);
+        let scores = b.node(Reshape { shape: [3, 2, 3, 5, 5].map(Dim::from).to_vec() }, &[scores]);
+        let scores = b.node(binary(Binary::Add), &[scores, mask]);
+        let scores = b.node(Reshape { shape: [6, 3, 5, 5].map(Dim::from).to_vec() }, &[scores]);
+        let weights = b.node(Softmax { axis: 3, log: false }, &[scores]);
+        let out = b.node(MatMul::default(), &[weights, v]);
+        let out = b.transpose(out, &[0, 2, 1, 3]);
+        let after = b.check(&[out]);
+        assert_eq!(count(&after, "Attention"), 1, "{after}");
+        assert_eq!(count(&after, "Transpose"), 0, "{after}");
     }
 }
