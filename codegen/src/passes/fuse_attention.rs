@@ -31,7 +31,7 @@ pub fn fuse_attention(graph: &Graph) -> Result<Graph, String> {
             rewriter.copy(node)?;
             continue;
         };
-        let operand = |(id, made): (ValueId, Option<Map>)| {
+        let operand = |(id, made): Made| {
             let value = rewriter.get(id)?;
             match made {
                 Some(map) => rewriter.new.add_node1(&graph.value(id).name, map, &[value]),
@@ -51,12 +51,15 @@ pub fn fuse_attention(graph: &Graph) -> Result<Graph, String> {
     super::remove_dead::remove_dead(&rewriter.finish()?)
 }
 
-/// An attention, the name of the product that ends it, and its operands in the old graph, with what they go through first.
+/// An operand in the old graph, and what it goes through first.
+type Made = (ValueId, Option<Map>);
+
+/// An attention, the name of the product that ends it, and its operands.
 #[derive(Clone)]
 struct Found {
     name: String,
     op: Attention,
-    operands: Vec<(ValueId, Option<Map>)>,
+    operands: Vec<Made>,
 }
 
 /// The products that scores are made of.
@@ -213,7 +216,7 @@ impl<'g> Finder<'g> {
         batch: &Shape,
         own: &Shape,
         perm: &[usize],
-    ) -> Option<(Attention, Vec<(ValueId, Option<Map>)>)> {
+    ) -> Option<(Attention, Vec<Made>)> {
         let whole = |view: &View| view.reshaped(&with_matrix(batch, &matrix(&view.shape())?));
         let (queries, keys, values) = (whole(&scores.queries)?, whole(&scores.keys)?, whole(values)?);
         let masks = scores.masks.iter().map(|(mask, _)| whole(mask)).collect::<Option<Vec<_>>>()?;
