@@ -10,7 +10,7 @@
 use super::finish_f32::Finishing;
 use super::math_exp::exp_flushed;
 use super::matmul_batch_f32::{pack_panels, row_by_columns, row_by_rows};
-use super::matmul_f32::{blocks, copy_stride, copy_transposed, span, store};
+use super::matmul_f32::{CopyRows, blocks, copy_stride, span, store};
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
 use super::stages::Window;
@@ -213,7 +213,15 @@ impl Split for Attention<'_> {
                     let mut a = q.as_ptr();
                     if q_col != 1 && width > 1 {
                         product.row_stride = copy_stride(width);
-                        copy_transposed(copy, product.row_stride, q, m, width, q_row, q_col);
+                        s.enter(CopyRows {
+                            copy: &mut *copy,
+                            stride: product.row_stride,
+                            a: q,
+                            rows: m,
+                            k: width,
+                            a_row_stride: q_row,
+                            a_col_stride: q_col,
+                        });
                         a = copy.as_ptr();
                     }
                     // SAFETY: the `m` rows of `a` have `width` columns, `packed_k` all panels of so many rows, and `scores` as

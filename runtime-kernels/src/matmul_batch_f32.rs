@@ -5,7 +5,7 @@
 use super::epilogue::Epilogue;
 use super::finish_f32::{Entered, Finishing};
 use super::matmul_f32::{
-    BLOCK_LEN, block_rows, blocks, clamped, copy_stride, copy_transposed, scratch_len, span, store, transpose,
+    BLOCK_LEN, CopyRows, block_rows, blocks, clamped, copy_stride, scratch_len, span, store, transpose,
 };
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
@@ -227,7 +227,8 @@ impl Task for BatchPart<'_> {
                     let copy = &mut copy[..at_once * stride];
                     for row in rows.clone().step_by(at_once) {
                         let rows = at_once.min(rows.end - row);
-                        copy_transposed(copy, stride, &a[row * a_row_stride..], rows, k, a_row_stride, a_col_stride);
+                        let a = &a[row * a_row_stride..];
+                        s.enter(CopyRows { copy: &mut *copy, stride, a, rows, k, a_row_stride, a_col_stride });
                         let product = Product { row_stride: stride, ..product };
                         // SAFETY: as above, with `rows` rows of `k` elements now in `copy`.
                         unsafe { blocks(s, &product, copy.as_ptr(), row, rows, k) };

@@ -181,7 +181,8 @@ impl Task for MatMulPart<'_> {
         let copy = &mut scratch[..at_once * stride];
         for row in rows.clone().step_by(at_once) {
             let rows = at_once.min(rows.end - row);
-            copy_transposed(copy, stride, &a[row * a_row_stride..], rows, k, a_row_stride, a_col_stride);
+            let a = &a[row * a_row_stride..];
+            s.enter(CopyRows { copy: &mut *copy, stride, a, rows, k, a_row_stride, a_col_stride });
             let product = Product { row_stride: stride, ..product };
             // SAFETY: as above, with `rows` rows of `k` elements now in `copy`.
             unsafe { blocks(s, &product, copy.as_ptr(), row, rows, k) };
@@ -377,22 +378,30 @@ pub(super) fn store<S: Simd>(s: S, v: S::F32, out: &mut [f32]) {
 }
 
 /// Copies a block of A, whose columns are strided, to rows of contiguous elements.
-#[inline(always)]
-pub(super) fn copy_transposed(
-    copy: &mut [f32],
-    stride: usize,
-    a: &[f32],
-    rows: usize,
-    k: usize,
-    a_row_stride: usize,
-    a_col_stride: usize,
-) {
-    if a_row_stride == 1 {
-        return transpose(copy, stride, a, a_col_stride, rows, k);
-    }
-    for r in 0..rows {
-        for c in 0..k {
-            copy[r * stride + c] = a[r * a_row_stride + c * a_col_stride];
+pub(super) struct CopyRows<'a> {
+    pub copy: &'a mut [f32],
+    /// Floats from row to row of the copy.
+    pub stride: usize,
+    pub a: &'a [f32],
+    pub rows: usize,
+    pub k: usize,
+    pub a_row_stride: usize,
+    pub a_col_stride: usize,
+}
+
+impl Task for CopyRows<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let Self { copy, stride, a, rows, k, a_row_stride, a_col_stride } = self;
+        if a_row_stride == 1 {
+            return transpose(copy, stride, a, a_col_stride, rows, k);
+        }
+        for r in 0..rows {
+            for c in 0..k {
+                copy[r * stride + c] = a[r * a_row_stride + c * a_col_stride];
+            }
         }
     }
 }

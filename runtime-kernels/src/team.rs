@@ -26,13 +26,14 @@ const MOST: usize = 256;
 /// Does `task`, on the team's threads if there is a team and the task is worth it.
 #[inline(always)]
 pub fn enter<S: Simd, T: Split>(s: S, team: Option<&Team>, mut task: T) {
-    if team.is_some_and(|team| team.takes(s, &mut task)) {
+    let scratch: *mut [f32] = task.scratch();
+    let work = Work { s, task: &raw mut task };
+    if team.is_some_and(|team| team.takes(&work, scratch)) {
         return;
     }
     // As a part too, so that the task is compiled once.
-    let scratch: *mut [f32] = task.scratch();
     // SAFETY: there is no other part, and parts do not touch the task's own scratch.
-    s.enter(One { task: &raw mut task, part: Part::WHOLE, scratch: unsafe { &mut *scratch } });
+    s.enter(One { task: work.task, part: Part::WHOLE, scratch: unsafe { &mut *scratch } });
 }
 
 /// Threads that work together; dropping it ends them.
@@ -92,18 +93,18 @@ impl Desk {
 #[repr(align(128))]
 struct Line<T>(T);
 
-/// A task and how to do a part of it.
+/// A task of whatever type, to be done in parts.
 #[derive(Clone, Copy)]
 struct Job {
-    work: unsafe fn(*const (), Part, &mut Vec<f32>),
-    context: *const (),
+    work: *const dyn InParts,
     parts: usize,
+    scratch_len: usize,
 }
 
 // SAFETY: `job` is written only by the thread that holds `taken`, while no worker has begun, and read only by workers that
 // have: the states of their desks order one before the other.
 unsafe impl Sync for Shared {}
-// SAFETY: the pointers in `job` are followed only while `Team::takes` keeps what they point to alive.
+// SAFETY: the pointer in `job` is followed only while `Team::takes` keeps what it points to alive.
 unsafe impl Send for Shared {}
 
 impl Shared {
@@ -115,7 +116,7 @@ impl Shared {
 
     /// What worker `me` does all its life.
     fn serve(&self, me: usize) {
-        let mut scratch = Vec::new();
+        let mut scratch: Vec<f32> = Vec::new();
         let mut seen = 0;
         loop {
             seen = self.next_signal(me, seen);
@@ -128,9 +129,12 @@ impl Shared {
             // SAFETY: this worker has begun, so the job stays what it is until it is done.
             let job = unsafe { *self.job.get() };
             let done = catch_unwind(AssertUnwindSafe(|| {
+                if scratch.len() < job.scratch_len {
+                    scratch.resize(job.scratch_len, 0.0);
+                }
                 while let Some(part) = self.claim(job.parts) {
-                    // SAFETY: the caller keeps the context alive, and each part is claimed once.
-                    unsafe { (job.work)(job.context, part, &mut scratch) };
+                    // SAFETY: the caller keeps the work alive, and each part is claimed once.
+                    unsafe { (*job.work).part(part, &mut scratch[..job.scratch_len]) };
                 }
             }));
             if done.is_err() {
@@ -209,7 +213,7 @@ impl Team {
     pub fn new(threads: usize) -> Self {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let threads = if threads == 0 { processors } else { threads }.min(MOST);
-        let nothing = Job { work: |_, _, _| {}, context: core::ptr::null(), parts: 0 };
+        let nothing = Job { work: &Nothing, parts: 0, scratch_len: 0 };
         let shared = Arc::new(Shared {
             signal: Line(AtomicU64::new(0)),
             job: UnsafeCell::new(nothing),
@@ -236,38 +240,29 @@ impl Team {
         self.workers.len() + 1
     }
 
-    /// Does `task`, if it is worth it. Panics if a part did.
-    // Compiled once for all steps of a kind.
-    #[inline(never)]
-    fn takes<S: Simd, T: Split>(&self, s: S, task: &mut T) -> bool {
-        let parts = task.parts(self.threads());
+    /// Does `work`, if it is worth it, itself in the scratch that is given. Panics if a part did.
+    fn takes(&self, work: &dyn InParts, scratch: *mut [f32]) -> bool {
+        let shared = &*self.shared;
+        let parts = work.parts(self.threads());
         // A team that is at work already has no time for another's task.
-        if parts <= 1 || self.shared.taken.swap(true, Ordering::Acquire) {
+        if parts <= 1 || shared.taken.swap(true, Ordering::Acquire) {
             return false;
         }
-        let own = task.scratch();
-        let scratch_len = own.len();
-        let own: *mut [f32] = own;
-        let context = Context { s, task: &raw mut *task, scratch_len };
-        let job = Job { work: worker_part::<S, T>, context: (&raw const context).cast(), parts };
-        // SAFETY: each part is claimed once, and the task's own scratch is used by this thread alone.
-        self.share(job, &mut |part| s.enter(One { task: context.task, part, scratch: unsafe { &mut *own } }));
-        true
-    }
-
-    /// Has the workers do parts of `job`, and does parts itself as `own` says; the caller has taken the team.
-    fn share(&self, job: Job, own: &mut dyn FnMut(Part)) {
-        let shared = &*self.shared;
-        // SAFETY: the team was free, so no worker has begun, and the caller has taken it.
+        // SAFETY: only the lifetime changes; the pointer is not followed after `end`, which is before this returns.
+        let work: *const dyn InParts = unsafe { core::mem::transmute::<&dyn InParts, &'static dyn InParts>(work) };
+        let job = Job { work, parts, scratch_len: scratch.len() };
+        // SAFETY: the team was free, so no worker has begun, and this has taken it.
         unsafe { *shared.job.get() = job };
-        let workers = self.workers.len().min(job.parts - 1);
+        let workers = self.workers.len().min(parts - 1);
         shared.claimed.0.store(0, Ordering::Relaxed);
         let end = End { shared, signal: shared.announce(workers, &self.workers) };
-        while let Some(part) = shared.claim(job.parts) {
-            own(part);
+        while let Some(part) = shared.claim(parts) {
+            // SAFETY: each part is claimed once, and the task's own scratch is used by this thread alone.
+            unsafe { (*work).part(part, &mut *scratch) };
         }
         drop(end);
         assert!(!shared.failed.swap(false, Ordering::Relaxed), "a thread of the model's team panicked");
+        true
     }
 }
 
@@ -295,24 +290,44 @@ impl Drop for End<'_> {
     }
 }
 
-/// A job's task with its instruction set.
-struct Context<S, T> {
-    s: S,
-    task: *mut T,
-    scratch_len: usize,
+/// Work in parts, whatever it is: what a team does is compiled once for all tasks.
+trait InParts {
+    /// How many parts `threads` threads should make.
+    fn parts(&self, threads: usize) -> usize;
+
+    /// Does a part.
+    ///
+    /// # Safety
+    /// Nobody else may do the same part, or work in `scratch` meanwhile.
+    unsafe fn part(&self, part: Part, scratch: &mut [f32]);
 }
 
-/// A part of a task as a worker does it, in memory of its own.
-///
-/// # Safety
-/// `context` must be a living `Context<S, T>`, and the part nobody else's.
-unsafe fn worker_part<S: Simd, T: Split>(context: *const (), part: Part, scratch: &mut Vec<f32>) {
-    // SAFETY: the caller vouches for it; workers only read it.
-    let context = unsafe { &*context.cast::<Context<S, T>>() };
-    if scratch.len() < context.scratch_len {
-        scratch.resize(context.scratch_len, 0.0);
+/// A task with its instruction set.
+struct Work<S, T> {
+    s: S,
+    task: *mut T,
+}
+
+impl<S: Simd, T: Split> InParts for Work<S, T> {
+    fn parts(&self, threads: usize) -> usize {
+        // SAFETY: `enter` keeps the task while it has others work on it, and no part has begun.
+        unsafe { (*self.task).parts(threads) }
     }
-    context.s.enter(One { task: context.task, part, scratch: &mut scratch[..context.scratch_len] });
+
+    unsafe fn part(&self, part: Part, scratch: &mut [f32]) {
+        self.s.enter(One { task: self.task, part, scratch });
+    }
+}
+
+/// What there is to do before the first job.
+struct Nothing;
+
+impl InParts for Nothing {
+    fn parts(&self, _: usize) -> usize {
+        0
+    }
+
+    unsafe fn part(&self, _: Part, _: &mut [f32]) {}
 }
 
 /// A part of a task; made only in this file, of a task that lives until its end and a part claimed by its maker.
