@@ -7,7 +7,7 @@ use super::arena::Plain;
 use super::copy::copy_run;
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, own, parts, whole};
-use super::tile_transpose::{TILE, transpose_tile};
+use super::tile_transpose::{TILE, transpose_lines, transpose_tile};
 
 /// `out[out_offset + Σ i * out_strides] = x[x_offset + Σ i * x_strides]` for every index `i` below `dims`.
 pub struct Strided<'a, T: Plain, const R: usize> {
@@ -221,6 +221,21 @@ unsafe fn plane<T: Plain>(out: *mut [T], x: &[T], at: At, rows: Axis, cols: Axis
                 // SAFETY: a row of the plane.
                 unsafe { own(out, at.out..at.out + cols.len) }.fill(x[at.x]);
             }
+        }
+        (1, _) if cols.len == TILE - 1 && rows.x == 1 && rows.out == cols.len => {
+            // Lines become pixels of three elements, often those of a picture: rows of four, each of which takes back what the
+            // one before wrote too much. The last pixel is in no tile, so that nothing is written after it.
+            let tiled = (rows.len - 1) / TILE * TILE;
+            for i in (0..tiled).step_by(TILE) {
+                let at = at.along(rows, i);
+                // SAFETY: the lines are in the plane over the tile, and so are the rows, with an element of the next.
+                unsafe {
+                    let lines = [0, 1, 2, 2].map(|j| x.as_ptr().add(at.along(cols, j).x));
+                    transpose_lines(out.cast::<T>().add(at.out), rows.out, lines);
+                }
+            }
+            // SAFETY: the rest is a part of the plane.
+            unsafe { elements(out, x, at.along(rows, tiled), Axis { len: rows.len - tiled, ..rows }, cols) };
         }
         (1, _) if rows.x == 1 && rows.len >= TILE && cols.len >= TILE => {
             // Strips of columns as wide as a cache line of floats: each line of the output is written at one go, while the

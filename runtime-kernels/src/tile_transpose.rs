@@ -13,15 +13,25 @@ pub(super) const TILE: usize = 4;
 /// Those elements must be valid for writing and reading.
 #[inline(always)]
 pub(super) unsafe fn transpose_tile<T: Plain>(out: *mut T, out_stride: usize, x: *const T, x_stride: isize) {
+    // SAFETY: the lines of the tile.
+    unsafe { transpose_lines(out, out_stride, core::array::from_fn(|j| x.offset(j as isize * x_stride))) }
+}
+
+/// `out[i * out_stride + j] = lines[j][i]` for `i` and `j` below [`TILE`], in the order of `i`, so that rows may overlap.
+///
+/// # Safety
+/// Those elements must be valid for writing and reading.
+#[inline(always)]
+pub(super) unsafe fn transpose_lines<T: Plain>(out: *mut T, out_stride: usize, lines: [*const T; TILE]) {
     if size_of::<T>() == 4 {
         // SAFETY: passed on; any bytes make a plain number, and `T` has as many as a `u32`.
-        unsafe { transpose_words(out.cast(), out_stride, x.cast(), x_stride) };
+        unsafe { transpose_words(out.cast(), out_stride, lines.map(|line| line.cast())) };
         return;
     }
     for i in 0..TILE {
         // SAFETY: row i of the output and column i of the input are inside the tile.
         unsafe {
-            let line: [T; TILE] = core::array::from_fn(|j| *x.offset(j as isize * x_stride).add(i));
+            let line: [T; TILE] = lines.map(|line| *line.add(i));
             out.add(i * out_stride).cast::<[T; TILE]>().write_unaligned(line);
         }
     }
@@ -31,11 +41,11 @@ pub(super) unsafe fn transpose_tile<T: Plain>(out: *mut T, out_stride: usize, x:
 /// As for [`transpose_tile`], but for alignment.
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 #[inline(always)]
-unsafe fn transpose_words(out: *mut u32, out_stride: usize, x: *const u32, x_stride: isize) {
+unsafe fn transpose_words(out: *mut u32, out_stride: usize, lines: [*const u32; TILE]) {
     use core::arch::x86_64::*;
     // SAFETY: rows of 4 words of the tile; the target has SSE2.
     unsafe {
-        let [a, b, c, d] = core::array::from_fn(|j| _mm_loadu_si128(x.offset(j as isize * x_stride).cast()));
+        let [a, b, c, d] = lines.map(|line| _mm_loadu_si128(line.cast()));
         let (ab, cd) = (_mm_unpacklo_epi32(a, b), _mm_unpacklo_epi32(c, d));
         let (ef, gh) = (_mm_unpackhi_epi32(a, b), _mm_unpackhi_epi32(c, d));
         _mm_storeu_si128(out.cast(), _mm_unpacklo_epi64(ab, cd));
@@ -49,11 +59,11 @@ unsafe fn transpose_words(out: *mut u32, out_stride: usize, x: *const u32, x_str
 /// As for [`transpose_tile`], but for alignment.
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 #[inline(always)]
-unsafe fn transpose_words(out: *mut u32, out_stride: usize, x: *const u32, x_stride: isize) {
+unsafe fn transpose_words(out: *mut u32, out_stride: usize, lines: [*const u32; TILE]) {
     use core::arch::aarch64::*;
     // SAFETY: rows of 4 words of the tile; the target has NEON.
     unsafe {
-        let [a, b, c, d] = core::array::from_fn(|j| vld1q_u32(x.offset(j as isize * x_stride)));
+        let [a, b, c, d] = lines.map(|line| vld1q_u32(line));
         let [ab, cd] = [vtrn1q_u32(a, b), vtrn1q_u32(c, d)].map(|v| vreinterpretq_u64_u32(v));
         let [ef, gh] = [vtrn2q_u32(a, b), vtrn2q_u32(c, d)].map(|v| vreinterpretq_u64_u32(v));
         vst1q_u32(out, vreinterpretq_u32_u64(vtrn1q_u64(ab, cd)));
@@ -67,13 +77,13 @@ unsafe fn transpose_words(out: *mut u32, out_stride: usize, x: *const u32, x_str
 /// As for [`transpose_tile`], but for alignment.
 #[cfg(all(target_family = "wasm", target_feature = "simd128"))]
 #[inline(always)]
-unsafe fn transpose_words(out: *mut u32, out_stride: usize, x: *const u32, x_stride: isize) {
+unsafe fn transpose_words(out: *mut u32, out_stride: usize, lines: [*const u32; TILE]) {
     #[cfg(target_arch = "wasm32")]
     use core::arch::wasm32::*;
     #[cfg(target_arch = "wasm64")]
     use core::arch::wasm64::*;
     // SAFETY: rows of 4 words of the tile.
-    let [a, b, c, d] = core::array::from_fn(|j| unsafe { v128_load(x.offset(j as isize * x_stride).cast()) });
+    let [a, b, c, d] = lines.map(|line| unsafe { v128_load(line.cast()) });
     let (ab, cd) = (u32x4_shuffle::<0, 4, 1, 5>(a, b), u32x4_shuffle::<0, 4, 1, 5>(c, d));
     let (ef, gh) = (u32x4_shuffle::<2, 6, 3, 7>(a, b), u32x4_shuffle::<2, 6, 3, 7>(c, d));
     // SAFETY: rows of 4 words of the tile.
@@ -93,13 +103,11 @@ unsafe fn transpose_words(out: *mut u32, out_stride: usize, x: *const u32, x_str
     all(target_family = "wasm", target_feature = "simd128"),
 )))]
 #[inline(always)]
-unsafe fn transpose_words(out: *mut u32, out_stride: usize, x: *const u32, x_stride: isize) {
+unsafe fn transpose_words(out: *mut u32, out_stride: usize, lines: [*const u32; TILE]) {
     for i in 0..TILE {
-        for j in 0..TILE {
+        for (j, line) in lines.iter().enumerate() {
             // SAFETY: element (i, j) of the tile.
-            unsafe {
-                out.add(i * out_stride + j).write_unaligned(x.offset(j as isize * x_stride).add(i).read_unaligned())
-            };
+            unsafe { out.add(i * out_stride + j).write_unaligned(line.add(i).read_unaligned()) };
         }
     }
 }

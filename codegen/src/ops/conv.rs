@@ -3,7 +3,7 @@
 use super::conv_weights::Weights;
 use super::epilogue;
 use super::map::Map;
-use super::matmul::padded_bias;
+use super::matmul::{Product, padded_bias};
 use super::operands::{count, fixed, fixed_shape, has_shape, is_number, is_of, result};
 use super::packed::{laid_out, packed};
 use super::window::{self, Window, three};
@@ -130,6 +130,16 @@ impl Rules for Conv {
             let bias = if self.bias { Some(padded_bias(cx, 2, 1, sizes.groups)) } else { None };
             let kernel = ("conv_depthwise_f32", "ConvDepthwise");
             sizes.call(cx, kernel, w, bias, Dim::from(0), self.epilogue.as_ref());
+        } else if sizes.is_of_single_pixels() {
+            // The kernel of products has a path of its own for one row.
+            let w = in_panels(cx, pack::conv_layout(shape), pack::conv_len(shape));
+            let bias = if self.bias { Some(padded_bias(cx, 2, 1, sizes.c_out)) } else { None };
+            let result = vec![sizes.batch.clone(), Dim::from(sizes.c_out)];
+            let epilogue = cx.epilogue(self.epilogue.as_ref(), 2 + usize::from(self.bias), &result);
+            let (a, out, scratch) = (cx.input(0), cx.output(0), cx.scratch(DType::F32, Dim::from(0)));
+            let (m, k, n) = (sizes.batch.clone(), sizes.c_in, sizes.c_out);
+            let a_strides = [Dim::from(k), Dim::from(1)];
+            Product { out, a, b: w, bias, m, k, n, a_strides, scratch, form, epilogue }.call(cx);
         } else if let (Candidate::Winograd, Some(elements)) = (form, elements) {
             let mut w = vec![0.0; pack::winograd_len(shape)];
             pack::winograd(&mut w, elements, shape);
@@ -235,6 +245,13 @@ impl Sizes<'_> {
     /// Whether no size is a symbol.
     pub fn is_fixed(&self) -> bool {
         self.input.iter().chain(self.output).all(|dim| dim.as_usize().is_some())
+    }
+
+    /// Whether images are pixels, so that the convolution is a product of matrices.
+    fn is_of_single_pixels(&self) -> bool {
+        let pixel = |sizes: &[Dim]| sizes.iter().all(|size| size.is(1));
+        let window_is_a_pixel = self.kernel.iter().all(|&k| k == 1) && self.pad.iter().all(|&pad| pad == 0);
+        self.groups == 1 && window_is_a_pixel && pixel(self.input) && pixel(self.output)
     }
 
     /// The sizes as numbers, 1 where they are symbols. Packing looks at no such size.
