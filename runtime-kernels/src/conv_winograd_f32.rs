@@ -12,8 +12,8 @@ use core::ops::Range;
 
 use super::conv_f32::ConvShape;
 use super::epilogue::Epilogue;
-use super::finish_f32::Finishing;
-use super::matmul_f32::blocks;
+use super::finish_f32::{Area, Entered, Finishing};
+use super::matmul_f32::{blocks, clamped};
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
 use super::stages::Window;
@@ -107,6 +107,29 @@ impl<E: Epilogue> Split for ConvWinograd<'_, E> {
         // by that part.
         let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
         let &Self { x, w, bias, ref shape, epilogue, .. } = task;
+        let epilogue = Entered::new(s, epilogue);
+        s.enter(WinogradPart { out, x, w, bias, shape, finishing: epilogue.finishing(), part, scratch });
+    }
+}
+
+/// Part of a [`ConvWinograd`], with whatever epilogue; whoever makes one vouches for the output.
+struct WinogradPart<'a> {
+    out: *mut [f32],
+    x: &'a [f32],
+    w: &'a [f32],
+    bias: Option<&'a [f32]>,
+    shape: &'a ConvShape,
+    finishing: Finishing<'a>,
+    part: Part,
+    scratch: &'a mut [f32],
+}
+
+impl Task for WinogradPart<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { out, x, w, bias, shape, finishing, part, scratch } = self;
         let &ConvShape { batch, input, output, pad, c_in, c_out, .. } = shape;
         assert!(shape.kernel == [1, 3, 3] && shape.stride == [1; 3] && shape.dilation == [1; 3] && shape.groups == 1);
         assert!(input[0] == 1 && output[0] == 1 && pad[0] == 0);
@@ -148,7 +171,7 @@ impl<E: Epilogue> Split for ConvWinograd<'_, E> {
                 // SAFETY: `n` rows of `c_in`, whole panels of weights, and `n` rows of whole panels to write.
                 unsafe { blocks(s, &product, a.as_ptr(), 0, n, c_in) };
             }
-            s.enter(Gather { out: out.cast::<f32>(), from: &*made, bias, shape, tiles: block, epilogue });
+            s.enter(Gather { out: out.cast::<f32>(), from: &*made, bias, shape, tiles: block, finishing });
         }
     }
 }
@@ -233,21 +256,21 @@ impl Task for Scatter<'_> {
 /// The outputs of a block of tiles, from their transforms `[36][tile][columns]`.
 ///
 /// Made only by `ConvWinograd::part`, which owns these tiles of the output and has checked its length.
-struct Gather<'a, E> {
+struct Gather<'a> {
     out: *mut f32,
     from: &'a [f32],
     bias: Option<&'a [f32]>,
     shape: &'a ConvShape,
     tiles: Range<usize>,
-    epilogue: E,
+    finishing: Finishing<'a>,
 }
 
-impl<E: Epilogue> Task for Gather<'_, E> {
+impl Task for Gather<'_> {
     type Out = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { out, from, bias, shape, tiles, epilogue } = self;
+        let Self { out, from, bias, shape, tiles, finishing } = self;
         let &ConvShape { output, c_out, .. } = shape;
         let columns = columns(shape);
         let n = tiles.len();
@@ -275,7 +298,7 @@ impl<E: Epilogue> Task for Gather<'_, E> {
                     let line = make(s, line);
                     let pixel = (entry * output[1] + top + r) * output[2] + left;
                     for (l, v) in line.into_iter().enumerate().take(width) {
-                        let v = epilogue.apply(s, s.add(v, bias), pixel + l, c, lanes);
+                        let v = clamped(s, s.add(v, bias), finishing.clamp());
                         // SAFETY: this pixel is within the output and belongs to this part; `lanes` channels are left.
                         unsafe {
                             let to = out.add((pixel + l) * c_out + c);
@@ -288,6 +311,25 @@ impl<E: Epilogue> Task for Gather<'_, E> {
                     }
                 }
                 c += S::LANES;
+            }
+            for r in 0..height {
+                let row = (entry * output[1] + top + r) * output[2] + left;
+                // SAFETY: these pixels were just written.
+                unsafe {
+                    let out = out.add(row * c_out);
+                    let (tile, stride) = (out.cast_const(), c_out);
+                    finishing.apply(Area {
+                        tile,
+                        tile_stride: stride,
+                        out,
+                        out_stride: stride,
+                        row,
+                        row_step: 1,
+                        col: 0,
+                        rows: width,
+                        cols: c_out,
+                    });
+                }
             }
         }
     }

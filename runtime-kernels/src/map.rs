@@ -12,9 +12,6 @@ use super::split::{Part, Split, parts, whole};
 
 /// An expression of `N` floats.
 pub trait MapF32<const N: usize>: Copy {
-    /// Vectors taken in one turn of the loop, more where the expression is short.
-    const UNROLL: usize = 2;
-
     /// The expression on vectors; implementations are `#[inline(always)]`.
     fn apply<S: Simd>(self, s: S, v: [S::F32; N]) -> S::F32;
 }
@@ -347,18 +344,16 @@ unsafe fn map_row<S: Simd, F: MapF32<N>, const N: usize>(
         }
     }
     if !gathers {
-        while left >= F::UNROLL * S::LANES {
-            for _ in 0..F::UNROLL {
-                // SAFETY: at least a vector is left of each contiguous operand and of `out`; the others have `WIDEST` lanes.
-                unsafe {
-                    s.store_ptr(f.apply(s, load_all(s, from)), out);
-                    out = out.add(S::LANES);
-                    for n in 0..N {
-                        from[n] = from[n].add(steps[n]);
-                    }
+        while left >= S::LANES {
+            // SAFETY: at least a vector is left of each contiguous operand and of `out`; the others have `WIDEST` lanes.
+            unsafe {
+                s.store_ptr(f.apply(s, load_all(s, from)), out);
+                out = out.add(S::LANES);
+                for n in 0..N {
+                    from[n] = from[n].add(steps[n]);
                 }
             }
-            left -= F::UNROLL * S::LANES;
+            left -= S::LANES;
         }
     }
     while left > 0 {
