@@ -7,15 +7,12 @@
 //!
 //! Scores that are all -∞, or of which any is NaN, make a row NaN, as in `softmax`.
 
-use super::finish_f32::Finishing;
 use super::math_exp::exp_flushed;
 use super::matmul_batch_f32::{pack_panels, row_by_columns, row_by_rows};
 use super::matmul_f32::{CopyRows, blocks, copy_stride, span, store};
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
-use super::stages::Window;
 use super::tile_f32::{MOST_ROWS, PANEL, Product};
-use super::tiles::Tiles;
 
 /// `out[.., i, c] = Σ_j softmax_j(scale · Σ_d q[.., i, d] · k[.., j, d] + masks[.., i, j]) · v[.., j, c]`
 pub struct Attention<'a> {
@@ -194,22 +191,8 @@ impl Split for Attention<'_> {
                     scores[keys..].fill(0.0);
                     row_by_columns(s, &mut scores[..keys], q, k, k_row, None);
                 } else {
-                    let mut product = Product {
-                        out: scores.as_mut_ptr(),
-                        out_stride: stride,
-                        row: 0,
-                        row_step: 1,
-                        col: 0,
-                        n: panels * PANEL,
-                        row_stride: q_row,
-                        window: Window::contiguous(width),
-                        b: packed_k.as_ptr(),
-                        panel_stride: width * PANEL,
-                        after: 0,
-                        bias: None,
-                        finishing: Finishing::Nothing,
-                        tiles: Tiles::Auto,
-                    };
+                    let (to, b, n) = (scores.as_mut_ptr(), packed_k.as_ptr(), panels * PANEL);
+                    let mut product = Product::dense(to, stride, q_row, b, width, n);
                     let mut a = q.as_ptr();
                     if q_col != 1 && width > 1 {
                         product.row_stride = copy_stride(width);
@@ -241,22 +224,7 @@ impl Split for Attention<'_> {
                     let to = unsafe { core::slice::from_raw_parts_mut(to, out_width) };
                     row_by_rows(s, to, scores, 1, v, v_row, keys, None);
                 } else {
-                    let product = Product {
-                        out: to,
-                        out_stride: out_row,
-                        row: 0,
-                        row_step: 1,
-                        col: 0,
-                        n: out_width,
-                        row_stride: stride,
-                        window: Window::contiguous(keys),
-                        b: packed_v.as_ptr(),
-                        panel_stride: keys * PANEL,
-                        after: 0,
-                        bias: None,
-                        finishing: Finishing::Nothing,
-                        tiles: Tiles::Auto,
-                    };
+                    let product = Product::dense(to, out_row, stride, packed_v.as_ptr(), keys, out_width);
                     // SAFETY: the rows of `scores` have `keys` columns at least, `packed_v` all panels of so many rows, and the
                     // output's rows are this part's.
                     unsafe { blocks(s, &product, scores.as_ptr(), 0, m, keys) };

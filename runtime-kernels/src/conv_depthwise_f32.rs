@@ -261,6 +261,13 @@ impl Line<'_> {
         }
     }
 
+    /// The next tap's line of the image and its place in the ring, after the line at `x`.
+    #[inline(always)]
+    fn below(&self, walk: &Walk, x: *const f32, slot: usize) -> (*const f32, usize) {
+        let (x, slot) = (x.wrapping_add(walk.x_line), slot + self.shape.dilation[1]);
+        if slot < self.ring { (x, slot) } else { (x.wrapping_sub(walk.x_ring), slot - self.ring) }
+    }
+
     /// The sums of `V` vectors of channels from `c` on, before anything is added.
     #[inline(always)]
     fn start<S: Simd, const P: usize, const V: usize>(&self, s: S, c: usize) -> Sums<S::F32, P, V> {
@@ -350,12 +357,7 @@ impl Line<'_> {
                             }
                             x = x.wrapping_add(groups);
                         });
-                        x_line = x_line.wrapping_add(walk.x_line);
-                        slot += self.shape.dilation[1];
-                        if slot >= self.ring {
-                            slot -= self.ring;
-                            x_line = x_line.wrapping_sub(walk.x_ring);
-                        }
+                        (x_line, slot) = self.below(&walk, x_line, slot);
                         w_line = w_line.wrapping_add(walk.w_line);
                     }
                     x_slab = x_slab.wrapping_add(walk.x_depth);
@@ -443,12 +445,7 @@ impl Line<'_> {
                         x = x.wrapping_add(x_tap);
                         w = w.wrapping_add(walk.w_tap);
                     }
-                    x_line = x_line.wrapping_add(walk.x_line);
-                    slot += self.shape.dilation[1];
-                    if slot >= self.ring {
-                        slot -= self.ring;
-                        x_line = x_line.wrapping_sub(walk.x_ring);
-                    }
+                    (x_line, slot) = self.below(walk, x_line, slot);
                     w_line = w_line.wrapping_add(walk.w_line);
                 }
                 x_slab = x_slab.wrapping_add(walk.x_depth);

@@ -269,7 +269,7 @@ impl Walk {
 }
 
 /// The size of the largest of the fewest equal parts of `n` that are no larger than `most`.
-const fn even(n: usize, most: usize) -> usize {
+pub(super) const fn even(n: usize, most: usize) -> usize {
     let parts = n.div_ceil(if most == 0 { 1 } else { most });
     n.div_ceil(if parts == 0 { 1 } else { parts })
 }

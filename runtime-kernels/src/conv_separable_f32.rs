@@ -5,15 +5,13 @@
 //! the tasks of the other files, in the same order of additions.
 
 use super::conv_depthwise_f32::Lines;
-use super::conv_f32::ConvShape;
+use super::conv_f32::{ConvShape, even};
 use super::epilogue::Epilogue;
 use super::finish_f32::{Entered, Finishing};
 use super::matmul_f32::blocks;
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, own, parts, times, whole};
-use super::stages::Window;
 use super::tile_f32::{PANEL, Product};
-use super::tiles::Tiles;
 use super::window::volume;
 
 /// `out = project(depthwise(expand(x)))`, each with its bias and epilogue.
@@ -61,24 +59,23 @@ const fn lens(shape: &ConvShape, expands: bool, projects: bool, lines: usize) ->
     (if expands { ring } else { 0 }, if projects { band } else { 0 })
 }
 
-/// Output lines of a band.
+/// Output lines of a band: what a line adds is what the second adds to the first.
 const fn band_lines(shape: &ConvShape, expands: bool, projects: bool) -> usize {
+    let (one, two) = (scratch_of(shape, expands, projects, 1), scratch_of(shape, expands, projects, 2));
+    let each = if two > one { two - one } else { 1 };
     let all = if shape.output[1] == 0 { 1 } else { shape.output[1] };
-    let mut bands = 1;
-    loop {
-        let lines = all.div_ceil(bands);
-        let (ring, band) = lens(shape, expands, projects, lines);
-        if lines == 1 || ring + band <= BAND_LEN {
-            return lines;
-        }
-        bands += 1;
-    }
+    even(all, 1 + BAND_LEN.saturating_sub(one) / each)
+}
+
+/// Floats of scratch for bands of `lines` output lines.
+const fn scratch_of(shape: &ConvShape, expands: bool, projects: bool, lines: usize) -> usize {
+    let (ring, band) = lens(shape, expands, projects, lines);
+    ring + band
 }
 
 /// Floats of scratch a [`Separable`] needs.
 pub const fn separable_scratch_len(shape: ConvShape, expands: bool, projects: bool) -> usize {
-    let (ring, band) = lens(&shape, expands, projects, band_lines(&shape, expands, projects));
-    ring + band
+    scratch_of(&shape, expands, projects, band_lines(&shape, expands, projects))
 }
 
 impl<A: Epilogue, D: Epilogue, B: Epilogue> Task for Separable<'_, A, D, B> {
@@ -250,20 +247,10 @@ impl Pixels<'_> {
         let m = out.len() / n;
         let (k, panels) = (x.len() / m, n.div_ceil(PANEL));
         let product = Product {
-            out: out.as_mut_ptr(),
-            out_stride: n,
             row,
-            row_step: 1,
-            col: 0,
-            n,
-            row_stride: k,
-            window: Window::contiguous(k),
-            b: w[..panels * k * PANEL].as_ptr(),
-            panel_stride: k * PANEL,
-            after: 0,
             bias: bias.map(|bias| &bias[..panels * PANEL]),
             finishing,
-            tiles: Tiles::Auto,
+            ..Product::dense(out.as_mut_ptr(), n, k, w[..panels * k * PANEL].as_ptr(), k, n)
         };
         // SAFETY: `m` rows of `k` floats and of `n`, and weights and bias as long as these ask for.
         unsafe { blocks(s, &product, x.as_ptr(), 0, m, k) }

@@ -16,9 +16,7 @@ use super::finish_f32::{Area, Entered, Finishing};
 use super::matmul_f32::{blocks, clamped};
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
-use super::stages::Window;
 use super::tile_f32::{MOST_ROWS, PANEL, Product};
-use super::tiles::Tiles;
 use super::window::volume;
 
 /// Output pixels of a tile along an axis, and input pixels behind them.
@@ -151,22 +149,10 @@ impl Task for WinogradPart<'_> {
             let n = block.len();
             s.enter(Scatter { to: &mut *seen, x, shape, tiles: block.clone() });
             for position in 0..POSITIONS {
-                let product = Product {
-                    out: made[position * n * columns..][..n * columns].as_mut_ptr(),
-                    out_stride: columns,
-                    row: 0,
-                    row_step: 1,
-                    col: 0,
-                    n: columns,
-                    row_stride: c_in,
-                    window: Window::contiguous(c_in),
-                    b: w[position * c_in * columns..][..c_in * columns].as_ptr(),
-                    panel_stride: c_in * PANEL,
-                    after: (POSITIONS - 1 - position) * columns / PANEL,
-                    bias: None,
-                    finishing: Finishing::Nothing,
-                    tiles: Tiles::Auto,
-                };
+                let to = made[position * n * columns..][..n * columns].as_mut_ptr();
+                let w = w[position * c_in * columns..][..c_in * columns].as_ptr();
+                let after = (POSITIONS - 1 - position) * columns / PANEL;
+                let product = Product { after, ..Product::dense(to, columns, c_in, w, c_in, columns) };
                 let a = &seen[position * n * c_in..][..n * c_in];
                 // SAFETY: `n` rows of `c_in`, whole panels of weights, and `n` rows of whole panels to write.
                 unsafe { blocks(s, &product, a.as_ptr(), 0, n, c_in) };

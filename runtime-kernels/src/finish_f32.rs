@@ -74,17 +74,8 @@ impl Finishing<'_> {
     /// Applies the epilogue, bounds excepted, to a row of an output from column `col` on.
     #[inline(always)]
     pub fn row(&self, out: &mut [f32], row: usize, col: usize) {
-        let area = Area {
-            tile: out.as_ptr(),
-            tile_stride: 0,
-            out: out.as_mut_ptr(),
-            out_stride: 0,
-            row,
-            row_step: 1,
-            col,
-            rows: 1,
-            cols: out.len(),
-        };
+        let (cols, out) = (out.len(), out.as_mut_ptr());
+        let area = Area { tile: out, tile_stride: 0, out, out_stride: 0, row, row_step: 1, col, rows: 1, cols };
         // SAFETY: the row is as long as the slice.
         unsafe { self.apply(area) };
     }

@@ -9,9 +9,7 @@ use super::matmul_f32::{
 };
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
-use super::stages::Window;
 use super::tile_f32::{MOST_ROWS, PANEL, Product};
-use super::tiles::Tiles;
 
 /// `out[.., m, n] = epilogue(a[.., m, k] * b[.., k, n])`, both operands activations with strides of their own.
 ///
@@ -198,22 +196,14 @@ impl Task for BatchPart<'_> {
                     );
                     have = b_at;
                 }
+                // SAFETY: within the output, whose length was checked.
+                let to = unsafe { out.cast::<f32>().add(entry * m * n + panel * PANEL) };
+                let cols = (n - panel * PANEL).min(width * PANEL);
                 let product = Product {
-                    // SAFETY: within the output, whose length was checked.
-                    out: unsafe { out.cast::<f32>().add(entry * m * n + panel * PANEL) },
-                    out_stride: n,
                     row: entry * m,
-                    row_step: 1,
                     col: panel * PANEL,
-                    n: (n - panel * PANEL).min(width * PANEL),
-                    row_stride: a_row_stride,
-                    window: Window::contiguous(k),
-                    b: packed.as_ptr(),
-                    panel_stride: k * PANEL,
-                    after: 0,
-                    bias: None,
                     finishing,
-                    tiles: Tiles::Auto,
+                    ..Product::dense(to, n, a_row_stride, packed.as_ptr(), k, cols)
                 };
                 if a_col_stride == 1 || k <= 1 {
                     // SAFETY: `a` was cut to its rows, `packed` holds `width` panels, `out` the rows of this entry, and

@@ -5,13 +5,10 @@
 
 use core::ops::Range;
 
-use super::finish_f32::Finishing;
 use super::lanes::get;
 use super::matmul_f32::blocks;
 use super::simd::{Simd, Task};
-use super::stages::Window;
 use super::tile_f32::{PANEL, Product};
-use super::tiles::Tiles;
 
 /// Rows from which on tiles of several rows are faster than one row after another.
 const MANY_ROWS: usize = 4;
@@ -89,22 +86,8 @@ impl Project<'_> {
     fn many<S: Simd>(&mut self, s: S, m: usize) {
         let &mut Self { ref mut out, h, r, row, k, ref panels } = self;
         let r = &r[panels.start * k * PANEL..panels.end * k * PANEL];
-        let product = Product {
-            out: out[panels.start * PANEL..].as_mut_ptr(),
-            out_stride: row,
-            row: 0,
-            row_step: 1,
-            col: 0,
-            n: panels.len() * PANEL,
-            row_stride: k,
-            window: Window::contiguous(k),
-            b: r.as_ptr(),
-            panel_stride: k * PANEL,
-            after: 0,
-            bias: None,
-            finishing: Finishing::Nothing,
-            tiles: Tiles::Auto,
-        };
+        let to = out[panels.start * PANEL..].as_mut_ptr();
+        let product = Product::dense(to, row, k, r.as_ptr(), k, panels.len() * PANEL);
         // SAFETY: `h` has `m` rows of `k` elements, `r` was cut to whole panels, and `out` has `m` rows with those columns.
         unsafe { blocks(s, &product, h.as_ptr(), 0, m, k) };
     }

@@ -152,6 +152,27 @@ pub(super) struct Product<'a> {
 }
 
 impl Product<'_> {
+    /// Sums of rows of `k` contiguous elements, `row_stride` apart, by panels of `k` rows at `b`, to `n` columns.
+    #[inline(always)]
+    pub fn dense(out: *mut f32, out_stride: usize, row_stride: usize, b: *const f32, k: usize, n: usize) -> Self {
+        Self {
+            out,
+            out_stride,
+            row: 0,
+            row_step: 1,
+            col: 0,
+            n,
+            row_stride,
+            window: Window::contiguous(k),
+            b,
+            panel_stride: k * PANEL,
+            after: 0,
+            bias: None,
+            finishing: Finishing::Nothing,
+            tiles: Tiles::Auto,
+        }
+    }
+
     /// Computes a stage of `n` strips of `rows` rows each, one after another, by the panels `panel..panel + panels` of the
     /// output; between the first stage and the last, the output holds sums.
     ///

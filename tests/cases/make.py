@@ -700,6 +700,21 @@ case("attention_packed_projection", """(float[7,2,12] x) => (float[] y, float[] 
       weights1 = Softmax(s1)
       n = MatMul(weights1, d2)
       z = Transpose<perm=[1,0,2]>(n) }""")
+# Large enough between the convolutions (1 MiB) that they go band by band.
+case("conv_separable_bands", """(float[1,4,67,63] x) => (float[] y, float[] z)
+    <float[64,4,1,1] we, float[64] be, float[64,1,3,3] wd, float[64] bd, float[5,64,1,1] wp, float[5] bp, float low = {0.0}, float high = {6.0},
+     float[64,4,3,3] wf, float[64,1,5,3] wt, float[3,64,1,1] wq, float[3,4,1,1] wr>
+    { e0 = Conv(x, we, be)
+      e = Clip(e0, low, high)
+      d0 = Conv<group=64, pads=[1,1,1,1], strides=[2,2]>(e, wd, bd)
+      d = Clip(d0, low, high)
+      y = Conv(d, wp, bp)
+      f = Conv<pads=[1,1,1,1]>(x, wf)
+      t0 = Conv<group=64, pads=[2,1,2,1]>(f, wt)
+      t = HardSwish(t0)
+      q = Conv(t, wq)
+      r = Conv(x, wr)
+      z = Add(q, r) }""")
 case("attention_of_windows", """(float[8,9,12] x) => (float[] y)
     <float[12,36] w, float[36] b, int64[5] parts = {8,9,3,3,4}, float[1,3,9,9] bias, float[1,4,1,9,9] mask, int64[5] cut = {2,4,3,9,9},
      int64[4] whole = {8,3,9,9}, int64[3] joined = {8,9,12}, int64 zero = {0}, int64 one = {1}, int64 two = {2}, float scale = {0.5}>

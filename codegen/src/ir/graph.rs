@@ -103,6 +103,14 @@ impl Graph {
         }
     }
 
+    /// The place in [`Graph::nodes`] of the node that writes a value.
+    pub fn writer_at(&self, id: ValueId) -> Option<usize> {
+        match self.value(id).def {
+            Def::Node(node, _) => Some(node.0 as usize),
+            _ => None,
+        }
+    }
+
     /// The node `id`.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0 as usize]
@@ -126,6 +134,15 @@ impl Graph {
             counts[id.0 as usize] += 1;
         }
         counts
+    }
+
+    /// The last node that reads each value, by its place in [`Graph::nodes`].
+    pub fn last_readers(&self) -> Vec<Option<usize>> {
+        let mut readers = vec![None; self.values.len()];
+        for (at, node) in self.nodes.iter().enumerate() {
+            node.inputs.iter().for_each(|id| readers[id.0 as usize] = Some(at));
+        }
+        readers
     }
 
     fn add(&mut self, name: &str, ty: Type, def: Def) -> ValueId {

@@ -83,11 +83,7 @@ struct Finder<'g> {
 
 impl<'g> Finder<'g> {
     fn new(graph: &'g Graph) -> Finder<'g> {
-        let mut readers = vec![None; graph.values().len()];
-        for (at, node) in graph.nodes().iter().enumerate() {
-            node.inputs.iter().for_each(|id| readers[id.0 as usize] = Some(at));
-        }
-        Finder { graph, views: views(graph), uses: graph.use_counts(), readers }
+        Finder { graph, views: views(graph), uses: graph.use_counts(), readers: graph.last_readers() }
     }
 
     fn view(&self, id: ValueId) -> View {
