@@ -406,12 +406,12 @@ impl Task for CorrelationPart<'_> {
             inside && walk.taps() == 1 && walk.pixels == correlation.input && walk.pixels == correlation.output;
         let block = walk.block(c_in, c_out);
         let n_blocks = (0..3).map(|dim| walk.pixels[dim].div_ceil(block[dim])).product::<usize>();
-        let (rows, row_cost) = if pointwise {
+        let (rows, height) = if pointwise {
             ((batch * in_pixels).div_ceil(MOST_ROWS), MOST_ROWS)
         } else {
             (batch * n_blocks, volume(block))
         };
-        let (rows, pairs) = part.grid(rows, panels.div_ceil(2), row_cost, 2 * PANEL);
+        let (rows, pairs) = part.grid(rows, panels.div_ceil(2), height, 2 * PANEL);
         let columns = pairs.start * 2 * PANEL..(pairs.end * 2 * PANEL).min(c_out);
         if rows.is_empty() || columns.is_empty() {
             return;

@@ -273,7 +273,7 @@ impl<K: ReduceF32> Split for Reduce<'_, K> {
             }
             return;
         }
-        let (rows, lines) = part.grid(outer, inner.div_ceil(WIDEST), 1, 1);
+        let (rows, lines) = part.grid(outer, inner.div_ceil(WIDEST), 1, WIDEST);
         let lanes = lines.start * WIDEST..(lines.end * WIDEST).min(inner);
         for o in rows {
             // SAFETY: results that are this part's.

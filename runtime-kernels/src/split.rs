@@ -10,6 +10,9 @@ use super::simd::{Simd, Task};
 /// Multiplications with addition, or operations of about that cost, that are worth waking another thread for.
 const GRAIN: usize = 192 * 1024;
 
+/// Multiplications with addition in the time that one element takes to come from another core's cache.
+const SUMS_PER_FETCH: usize = 32;
+
 /// One of several parts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Part {
@@ -29,21 +32,21 @@ impl Part {
         n * self.index / self.of..n * (self.index + 1) / self.of
     }
 
-    /// The share of a grid of `rows` by `cols` things, where a row costs `row_cost` to bring near and a column `col_cost`.
+    /// The share of a grid of `rows` by `cols` cells, each of `height` by `width` sums.
+    ///
+    /// The share that is done soonest: besides the sums, what they are of has to come near, from where another thread left
+    /// it perhaps, once for each row of cells and each column.
     #[inline(always)]
-    pub fn grid(self, rows: usize, cols: usize, row_cost: usize, col_cost: usize) -> (Range<usize>, Range<usize>) {
+    pub fn grid(self, rows: usize, cols: usize, height: usize, width: usize) -> (Range<usize>, Range<usize>) {
         if self.of == 1 {
             return (0..rows, 0..cols);
         }
-        let mut best = (usize::MAX, usize::MAX, 1);
+        let mut best = (usize::MAX, 1);
         for across in (1..=self.of).filter(|across| self.of.is_multiple_of(*across)) {
-            let (tall, wide) = (rows.div_ceil(self.of / across), cols.div_ceil(across));
-            let costs = (tall * wide, tall * row_cost + wide * col_cost, across);
-            if costs < best {
-                best = costs;
-            }
+            let (tall, wide) = (rows.div_ceil(self.of / across) * height, cols.div_ceil(across) * width);
+            best = best.min((tall.saturating_mul(wide) / SUMS_PER_FETCH + tall + wide, across));
         }
-        let across = best.2;
+        let across = best.1;
         let row = Part { index: self.index / across, of: self.of / across };
         let col = Part { index: self.index % across, of: across };
         (row.range(rows), col.range(cols))

@@ -2,12 +2,13 @@
 //!
 //! The caller is one of them. The others wait for work by spinning for a moment, since one step follows another within
 //! microseconds, and then sleep. A job is announced by one atomic number, which also says how many workers it wants. Parts are
-//! claimed one by one, so that a thread that was late does less, and one that has not begun when none are left is no longer
-//! wanted: the caller never waits for a sleeper to wake.
+//! claimed one by one. Each thread begins with its own share of them, the same of every step, since what it reads is then
+//! often what it wrote itself, in its core's cache; then it takes from the shares of others that are late. A worker that
+//! has not begun when no part is left is no longer wanted: the caller never waits for a sleeper to wake.
 //! It needs `std`.
 
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -22,6 +23,9 @@ const SPIN: Duration = Duration::from_micros(100);
 
 /// Most threads of a team.
 const MOST: usize = 256;
+
+/// Most parts of a job.
+const PARTS: usize = 2 * MOST;
 
 /// Does `task`, on the team's threads if there is a team and the task is worth it.
 #[inline(always)]
@@ -48,8 +52,8 @@ struct Shared {
     signal: Signal,
     /// The last job; written while no worker is wanted.
     job: UnsafeCell<Job>,
-    /// Parts claimed of it.
-    claimed: Line<AtomicUsize>,
+    /// The parts claimed of it, a bit each.
+    claimed: Line<[AtomicU64; PARTS / 64]>,
     /// Whether the team has a job, since it can have but one.
     taken: AtomicBool,
     /// Whether a worker panicked.
@@ -108,10 +112,15 @@ unsafe impl Sync for Shared {}
 unsafe impl Send for Shared {}
 
 impl Shared {
-    /// The next part of the job that nobody has claimed.
-    fn claim(&self, parts: usize) -> Option<Part> {
-        let index = self.claimed.0.fetch_add(1, Ordering::Relaxed);
-        (index < parts).then_some(Part { index, of: parts })
+    /// The next part of `parts` that nobody has claimed, for the one that is `me` of the job's threads, from its share on.
+    fn claim(&self, parts: usize, me: Part) -> Option<Part> {
+        let first = me.range(parts).start;
+        let claims = |&index: &usize| {
+            let (word, bit) = (&self.claimed.0[index / 64], 1 << (index % 64));
+            word.load(Ordering::Relaxed) & bit == 0 && word.fetch_or(bit, Ordering::Relaxed) & bit == 0
+        };
+        let index = (first..parts).chain(0..first).find(claims)?;
+        Some(Part { index, of: parts })
     }
 
     /// What worker `me` does all its life.
@@ -123,7 +132,8 @@ impl Shared {
             if self.over.load(Ordering::Acquire) {
                 return;
             }
-            if me >= (seen & 0xFFFF) as usize || !self.desks[me].0.turn(seen, WANTED, BEGUN) {
+            let wanted = (seen & 0xFFFF) as usize;
+            if me >= wanted || !self.desks[me].0.turn(seen, WANTED, BEGUN) {
                 continue;
             }
             // SAFETY: this worker has begun, so the job stays what it is until it is done.
@@ -132,7 +142,7 @@ impl Shared {
                 if scratch.len() < job.scratch_len {
                     scratch.resize(job.scratch_len, 0.0);
                 }
-                while let Some(part) = self.claim(job.parts) {
+                while let Some(part) = self.claim(job.parts, Part { index: me + 1, of: wanted + 1 }) {
                     // SAFETY: the caller keeps the work alive, and each part is claimed once.
                     unsafe { (*job.work).part(part, &mut scratch[..job.scratch_len]) };
                 }
@@ -217,7 +227,7 @@ impl Team {
         let shared = Arc::new(Shared {
             signal: Line(AtomicU64::new(0)),
             job: UnsafeCell::new(nothing),
-            claimed: Line(AtomicUsize::new(0)),
+            claimed: Line([const { AtomicU64::new(0) }; PARTS / 64]),
             taken: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             over: AtomicBool::new(false),
@@ -243,7 +253,7 @@ impl Team {
     /// Does `work`, if it is worth it, itself in the scratch that is given. Panics if a part did.
     fn takes(&self, work: &dyn InParts, scratch: *mut [f32]) -> bool {
         let shared = &*self.shared;
-        let parts = work.parts(self.threads());
+        let parts = work.parts(self.threads()).min(PARTS);
         // A team that is at work already has no time for another's task.
         if parts <= 1 || shared.taken.swap(true, Ordering::Acquire) {
             return false;
@@ -254,9 +264,9 @@ impl Team {
         // SAFETY: the team was free, so no worker has begun, and this has taken it.
         unsafe { *shared.job.get() = job };
         let workers = self.workers.len().min(parts - 1);
-        shared.claimed.0.store(0, Ordering::Relaxed);
+        shared.claimed.0.iter().take(parts.div_ceil(64)).for_each(|word| word.store(0, Ordering::Relaxed));
         let end = End { shared, signal: shared.announce(workers, &self.workers) };
-        while let Some(part) = shared.claim(parts) {
+        while let Some(part) = shared.claim(parts, Part { index: 0, of: workers + 1 }) {
             // SAFETY: each part is claimed once, and the task's own scratch is used by this thread alone.
             unsafe { (*work).part(part, &mut *scratch) };
         }

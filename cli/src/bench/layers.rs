@@ -56,10 +56,10 @@ impl Clocked {
     }
 }
 
-/// Builds the model with a clock around each step and runs it on one thread; the steps that took longest first.
-pub fn measure(model: &Model, inputs: &[Array], dir: &Path, time: u64) -> Result<Vec<Layer>> {
-    let compiled = Model { profile: true, ..model.clone() }.compile()?;
-    let mut program = Clocked::build(compiled, inputs, dir, 1)?;
+/// Builds the model with a clock around each step and runs it on `threads` threads; the steps that took longest first.
+pub fn measure(model: &Model, inputs: &[Array], dir: &Path, threads: usize, time: u64) -> Result<Vec<Layer>> {
+    let compiled = Model { profile: true, threads: threads != 1, ..model.clone() }.compile()?;
+    let mut program = Clocked::build(compiled, inputs, dir, threads)?;
     // The first turn is forgotten: caches were cold.
     program.turn(Duration::from_millis(time.min(100)))?;
     let times = program.turn(Duration::from_millis(5 * time))?;

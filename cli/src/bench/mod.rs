@@ -40,7 +40,7 @@ pub struct Bench {
     /// Milliseconds of a turn
     #[arg(long, default_value_t = 150)]
     time: u64,
-    /// Say how long each step takes, in a program built for that
+    /// Say how long each step takes on the first number of --threads, in a program built for that
     #[arg(long)]
     layers: bool,
     /// With --layers, draw the steps as bars
@@ -170,7 +170,8 @@ impl Bench {
         let mut found = Vec::new();
         if self.layers {
             progress.set_message("building with a clock around each step");
-            found = layers::measure(&self.model, &inputs, &dir.join("layers"), self.time)?;
+            let threads = self.threads.first().copied().unwrap_or(1);
+            found = layers::measure(&self.model, &inputs, &dir.join("layers"), threads, self.time)?;
         }
         let mut dev_build = None;
         if self.builds {
