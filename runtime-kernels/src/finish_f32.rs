@@ -97,6 +97,9 @@ pub(super) struct Area {
     pub cols: usize,
 }
 
+/// Rows that are done at once, since a vector waits for its own results nearly all the time.
+const AT_ONCE: usize = 2;
+
 /// Applies the epilogue to an area, for which whoever made this vouches.
 pub(super) struct Finish<E> {
     pub area: Area,
@@ -109,21 +112,34 @@ impl<E: Epilogue> Task for Finish<E> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { area, epilogue } = self;
-        for r in 0..area.rows {
-            let row = area.row + r * area.row_step;
+        for r in (0..area.rows).step_by(AT_ONCE) {
+            // The last row is done again where there are too few; all is read before anything is written.
+            let rows: [usize; AT_ONCE] = core::array::from_fn(|i| (r + i).min(area.rows - 1));
+            let row = rows.map(|r| area.row + r * area.row_step);
+            // SAFETY: rows of the tile and of the output.
+            let (tile, out) = unsafe {
+                (rows.map(|r| area.tile.add(r * area.tile_stride)), rows.map(|r| area.out.add(r * area.out_stride)))
+            };
             let mut c = 0;
             while c < area.cols {
                 let n = (area.cols - c).min(S::LANES);
-                // SAFETY: `n` columns from `c` are within the rows of the tile and of the output.
-                unsafe {
-                    let tile = area.tile.add(r * area.tile_stride + c);
-                    let out = area.out.add(r * area.out_stride + c);
-                    if n == S::LANES {
-                        s.store_ptr(epilogue.apply(s, s.load_ptr(tile), row, area.col + c, n), out);
-                    } else {
-                        let v = s.load_part(core::slice::from_raw_parts(tile, n));
-                        let v = epilogue.apply(s, v, row, area.col + c, n);
-                        s.store_part(v, core::slice::from_raw_parts_mut(out, n));
+                // SAFETY: `n` columns from `c` are within the rows.
+                let mut v = tile.map(|tile| unsafe {
+                    match n == S::LANES {
+                        true => s.load_ptr(tile.add(c)),
+                        false => s.load_part(core::slice::from_raw_parts(tile.add(c), n)),
+                    }
+                });
+                for i in 0..AT_ONCE {
+                    v[i] = epilogue.apply(s, v[i], row[i], area.col + c, n);
+                }
+                for i in 0..AT_ONCE {
+                    // SAFETY: as above.
+                    unsafe {
+                        match n == S::LANES {
+                            true => s.store_ptr(v[i], out[i].add(c)),
+                            false => s.store_part(v[i], core::slice::from_raw_parts_mut(out[i].add(c), n)),
+                        }
                     }
                 }
                 c += S::LANES;

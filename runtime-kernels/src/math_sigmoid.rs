@@ -12,7 +12,7 @@ use super::simd::Simd;
 pub fn sigmoid<S: Simd>(s: S, x: S::F32) -> S::F32 {
     let one = s.splat(1.0);
     let e = exp_flushed(s, s.neg(s.abs(x)));
-    s.div(s.select(s.lt(x, s.splat(0.0)), e, one), s.add(one, e))
+    s.ratio(s.select(s.lt(x, s.splat(0.0)), e, one), s.add(one, e))
 }
 
 #[cfg(test)]

@@ -30,6 +30,9 @@ pub trait Simd: Copy + 'static {
     /// tile of so many panels.
     const TILE_ROWS: [usize; 4];
 
+    /// Whether sixteen floats can be looked up in a register, by which powers of two in steps of a sixteenth are cheap.
+    const SIXTEENTHS: bool = false;
+
     /// `LANES` floats.
     type F32: Copy;
     /// `LANES` 32-bit signed integers.
@@ -72,6 +75,11 @@ pub trait Simd: Copy + 'static {
     fn mul(self, a: Self::F32, b: Self::F32) -> Self::F32;
     /// `a / b`
     fn div(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a / b` or as good as, for `b` from 2^-126 to 2^125.
+    #[inline(always)]
+    fn ratio(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        self.div(a, b)
+    }
     /// `a * b + c`
     fn fma(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
     /// `a * b + c` rounded once (or as good as, through double precision), whatever it costs.
@@ -89,6 +97,13 @@ pub trait Simd: Copy + 'static {
             (self.add_i32(half, self.splat_i32(127)), self.add_i32(self.sub_i32(n, half), self.splat_i32(127)));
         let a = self.mul(a, self.from_bits(self.shl_i32::<23>(first)));
         self.mul(a, self.from_bits(self.shl_i32::<23>(second)))
+    }
+    /// `(1 + p) 2^k` for a `k` between -252 and 252 in whole sixteenths, of which the lower four bits of `sixteenths` say
+    /// how many exceed the integer below; only where [`Simd::SIXTEENTHS`].
+    #[inline(always)]
+    fn scale_sixteenths(self, p: Self::F32, k: Self::F32, sixteenths: Self::I32) -> Self::F32 {
+        let _ = (k, sixteenths);
+        p
     }
     /// `|a|` with the sign of `sign`.
     #[inline(always)]

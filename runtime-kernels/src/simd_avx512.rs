@@ -59,9 +59,30 @@ fn border<T: Task>(s: Avx512, task: T) -> T::Out {
     unsafe { inside(s, task) }
 }
 
+/// 2^(i/16)
+const POWERS: [f32; 16] = [
+    1.0,
+    1.044_273_7,
+    1.090_507_7,
+    1.138_788_6,
+    1.189_207_1,
+    1.241_857_8,
+    1.296_839_6,
+    1.354_255_6,
+    1.414_213_5,
+    1.476_826_2,
+    1.542_210_8,
+    1.610_490_3,
+    1.681_792_9,
+    1.756_252_2,
+    1.834_008_1,
+    1.915_206_6,
+];
+
 impl Simd for Avx512 {
     const NAME: &'static str = "avx512";
     const LANES: usize = 16;
+    const SIXTEENTHS: bool = true;
     const TILE_ROWS: [usize; 4] = [8, 14, 8, 6];
 
     type F32 = __m512;
@@ -138,6 +159,20 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn ldexp(self, a: __m512, n: __m512) -> __m512 {
         avx512!(_mm512_scalef_ps(a, n))
+    }
+    #[inline(always)]
+    fn ratio(self, a: __m512, b: __m512) -> __m512 {
+        // Fourteen bits, and as many of what is left.
+        let inverse = avx512!(_mm512_rcp14_ps(b));
+        let near = avx512!(_mm512_mul_ps(a, inverse));
+        avx512!(_mm512_fmadd_ps(_mm512_fnmadd_ps(near, b, a), inverse, near))
+    }
+    #[inline(always)]
+    fn scale_sixteenths(self, p: __m512, k: __m512, sixteenths: __m512i) -> __m512 {
+        // SAFETY: an array of sixteen floats; the token proves the instruction set.
+        let step = unsafe { _mm512_permutexvar_ps(sixteenths, _mm512_loadu_ps(POWERS.as_ptr())) };
+        // It rounds `k` down.
+        avx512!(_mm512_scalef_ps(_mm512_fmadd_ps(step, p, step), k))
     }
     #[inline(always)]
     fn neg(self, a: __m512) -> __m512 {
