@@ -40,6 +40,9 @@ const NEAR_LEN: usize = 384 * 1024;
 /// Floats of the lines behind an output line, and of that line, that stay in the first-level cache.
 const LINES_LEN: usize = 7 * 1024;
 
+/// Pixels by which the output is divided among threads.
+const STRETCH: usize = 8;
+
 /// Taps along a line for which the pixels they reach are kept as masks.
 const MOST_MASKS: usize = 32;
 
@@ -57,7 +60,8 @@ impl<E: Epilogue> Split for ConvDepthwise<'_, E> {
     fn parts(&self, threads: usize) -> usize {
         let ConvShape { batch, output, kernel, groups, .. } = self.shape;
         // A multiplication here costs as much memory traffic as four in a product of matrices.
-        parts(4 * batch * volume(output) * volume(kernel) * groups, batch * output[0] * output[1], threads)
+        let pixels = batch * volume(output);
+        parts(4 * pixels * volume(kernel) * groups, pixels.div_ceil(STRETCH), threads)
     }
 
     #[inline(always)]
@@ -66,19 +70,22 @@ impl<E: Epilogue> Split for ConvDepthwise<'_, E> {
         // by that part.
         let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
         let &Self { x, w, bias, shape, epilogue, .. } = task;
-        let lines = part.range(shape.batch * shape.output[0] * shape.output[1]);
-        // SAFETY: lines are divided among the parts.
-        let out = unsafe { own(out, times(&lines, shape.output[2] * shape.groups)) };
+        // As products divide them, so that each thread finds what it wrote itself.
+        let all = shape.batch * volume(shape.output);
+        let stretches = times(&part.range(all.div_ceil(STRETCH)), STRETCH);
+        let pixels = stretches.start..stretches.end.min(all);
+        // SAFETY: pixels are divided among the parts.
+        let out = unsafe { own(out, times(&pixels, shape.groups)) };
         let x = &x[..shape.batch * volume(shape.input) * shape.groups];
         let epilogue = Entered::new(s, epilogue);
         let finishing = epilogue.finishing();
-        s.enter(Lines { out, x, w, bias, shape: &shape, lines, row: 0, ring: usize::MAX, finishing });
+        s.enter(Lines { out, x, w, bias, shape: &shape, pixels, row: 0, ring: usize::MAX, finishing });
     }
 }
 
-/// Some output lines of a depthwise convolution.
+/// Some output lines of a depthwise convolution, or parts of lines.
 pub(super) struct Lines<'a> {
-    /// These lines.
+    /// These pixels.
     pub out: &'a mut [f32],
     /// All images, or as many lines of one as a ring has.
     pub x: &'a [f32],
@@ -86,8 +93,8 @@ pub(super) struct Lines<'a> {
     pub bias: Option<&'a [f32]>,
     pub shape: &'a ConvShape,
     /// Which, counted over all images.
-    pub lines: Range<usize>,
-    /// What the epilogue adds to their rows' numbers.
+    pub pixels: Range<usize>,
+    /// What the epilogue adds to their numbers.
     pub row: usize,
     /// Lines that `x` holds of an image of two dimensions: line `y` lies where line `y % ring` would.
     pub ring: usize,
@@ -99,10 +106,10 @@ impl Task for Lines<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { out, x, w, bias, shape, lines, row, ring, finishing } = self;
+        let Self { out, x, w, bias, shape, pixels, row, ring, finishing } = self;
         let &ConvShape { input, output, kernel, stride, dilation, pad, groups, .. } = shape;
         let padded = groups.div_ceil(16) * 16;
-        let (image, line_len) = (x.len().min(volume(input) * groups), output[2] * groups);
+        let image = x.len().min(volume(input) * groups);
         let w = &w[..volume(kernel) * padded];
         let bias = bias.map(|bias| &bias[..padded]);
         if out.is_empty() {
@@ -117,7 +124,11 @@ impl Task for Lines<'_> {
         for piece in 0..pieces {
             let from = pairs * piece / pieces * 32;
             let channels = from..if piece + 1 == pieces { groups } else { pairs * (piece + 1) / pieces * 32 };
-            for (line, out) in lines.clone().zip(out.chunks_exact_mut(line_len)) {
+            let mut from = pixels.start;
+            while from < pixels.end {
+                let (line, start) = (from / output[2], from % output[2]);
+                let n = (output[2] - start).min(pixels.end - from);
+                let out = &mut out[(from - pixels.start) * groups..][..n * groups];
                 let (entry, d, h) = (line / output[1] / output[0], line / output[1] % output[0], line % output[1]);
                 s.enter(Line {
                     out: &mut *out,
@@ -129,6 +140,7 @@ impl Task for Lines<'_> {
                     height: taps_inside(h * stride[1], pad[1], input[1], kernel[1], dilation[1]),
                     first: [(d * stride[0]).wrapping_sub(pad[0]), (h * stride[1]).wrapping_sub(pad[1])],
                     ring,
+                    columns: start..start + n,
                     channels: channels.clone(),
                     clamp,
                 });
@@ -138,22 +150,23 @@ impl Task for Lines<'_> {
                     tile_stride: groups,
                     out: piece,
                     out_stride: groups,
-                    row: row + line * output[2],
+                    row: row + from,
                     row_step: 1,
                     col: channels.start,
-                    rows: output[2],
+                    rows: n,
                     cols: channels.len(),
                 };
-                // SAFETY: these channels of the line's pixels.
+                // SAFETY: these channels of the pixels.
                 unsafe { finishing.apply(area) };
+                from += n;
             }
         }
     }
 }
 
-/// Some channels of a line of output pixels.
+/// Some channels of output pixels of a line.
 struct Line<'a> {
-    /// The line, all channels of it.
+    /// The pixels, all channels of them.
     out: &'a mut [f32],
     /// The image.
     x: &'a [f32],
@@ -167,6 +180,8 @@ struct Line<'a> {
     first: [usize; 2],
     /// Lines that there are of the image, see [`Lines::ring`].
     ring: usize,
+    /// Which pixels of the line.
+    columns: Range<usize>,
     channels: Range<usize>,
     /// Bounds of the results.
     clamp: Option<(f32, f32)>,
@@ -288,7 +303,7 @@ impl Line<'_> {
         pixels: usize,
         c: usize,
     ) {
-        let groups = self.shape.groups;
+        let (groups, at) = (self.shape.groups, at - self.columns.start);
         if let Some((low, high)) = self.clamp {
             let (low, high) = (s.splat(low), s.splat(high));
             pixels!(j, vectors!(v, sums[j][v] = s.min(high, s.max(low, sums[j][v]))));
@@ -312,10 +327,10 @@ impl Line<'_> {
     fn sweep<S: Simd, const TAPS: usize, const STEP: usize>(&mut self, s: S) {
         const P: usize = 4;
         const V: usize = 2;
-        let &ConvShape { input, output, pad, groups, .. } = self.shape;
+        let &ConvShape { input, pad, groups, .. } = self.shape;
         let walk = self.walk();
-        for at in (0..output[2]).step_by(P) {
-            let pixels = (output[2] - at).min(P);
+        for at in self.columns.clone().step_by(P) {
+            let pixels = (self.columns.end - at).min(P);
             // Which pixels of the input there are, of those that the windows lie over.
             let start = at * STEP;
             let mut inside = 0_u32;
@@ -372,16 +387,16 @@ impl Line<'_> {
     /// Computes the channels, at least `V` vectors of them or all there are, by any windows.
     #[inline(always)]
     fn visit<S: Simd, const V: usize>(&mut self, s: S) {
-        let ConvShape { input, output, kernel, stride, dilation, pad, .. } = *self.shape;
+        let ConvShape { input, kernel, stride, dilation, pad, .. } = *self.shape;
         let walk = self.walk();
         // Pixels `left..right` have their whole window within the line.
         let left = pad[2].div_ceil(stride[2]);
         let reach = (kernel[2] - 1) * dilation[2];
         let right = (input[2] + pad[2]).checked_sub(reach + 1).map_or(0, |last| last / stride[2] + 1);
         let narrow = kernel[2] <= MOST_MASKS;
-        let mut at = 0;
-        while at < output[2] {
-            at += match V == 2 && narrow && at >= left && at + 7 <= right.min(output[2]) {
+        let mut at = self.columns.start;
+        while at < self.columns.end {
+            at += match V == 2 && narrow && at >= left && at + 7 <= right.min(self.columns.end) {
                 true => self.taps::<S, V, false>(s, &walk, at),
                 false => self.taps::<S, V, true>(s, &walk, at),
             };
@@ -393,11 +408,11 @@ impl Line<'_> {
     #[inline(always)]
     fn taps<S: Simd, const V: usize, const EDGE: bool>(&mut self, s: S, walk: &Walk, at: usize) -> usize {
         const P: usize = 7;
-        let &ConvShape { input, output, kernel, stride, dilation, pad, groups, .. } = self.shape;
+        let &ConvShape { input, kernel, stride, dilation, pad, groups, .. } = self.shape;
         let whole = V * S::LANES <= groups;
         // A wide window's taps are those inside, a pixel at a time; a narrow one's have masks of the pixels they reach.
         let narrow = kernel[2] <= MOST_MASKS;
-        let pixels = (output[2] - at).min(if narrow { P } else { 1 });
+        let pixels = (self.columns.end - at).min(if narrow { P } else { 1 });
         let inside = |j: usize| taps_inside((at + j) * stride[2], pad[2], input[2], kernel[2], dilation[2]);
         let taps = if EDGE && !narrow { inside(0) } else { 0..kernel[2] };
         let mut masks = [1_u32; MOST_MASKS];

@@ -205,7 +205,7 @@ impl Task for Bands<'_> {
                 w,
                 bias,
                 shape: &shape,
-                lines: y..y + n,
+                pixels: y * out_width..(y + n) * out_width,
                 row: entry * all * out_width,
                 ring: if expands { n_ring } else { usize::MAX },
                 finishing,

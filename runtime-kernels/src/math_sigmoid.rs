@@ -2,7 +2,7 @@
 //!
 //! With e = e^-|x|, which cannot overflow: 1 / (1 + e) for positive x and e / (1 + e) for negative.
 //!
-//! Bound, seen over every 61st float: 2.5 ulp for x above -87.3; below, where results are denormal, they may be zero.
+//! Bound, seen over every 61st float: 2.6 ulp (2.1 but on AVX-512) for x above -87.3; below, where results are denormal, they may be zero.
 
 use super::math_exp::exp_flushed;
 use super::simd::Simd;
@@ -19,6 +19,6 @@ pub fn sigmoid<S: Simd>(s: S, x: S::F32) -> S::F32 {
 mod tests {
     use crate::ulp::ulp_test;
 
-    ulp_test!(sigmoid, 2.5, |x| if x < -87.3 { 0.0 } else { 1.0 / (1.0 + (-x).exp()) }, |x| !(-88.1..-87.3)
+    ulp_test!(sigmoid, 2.6, |x| if x < -87.3 { 0.0 } else { 1.0 / (1.0 + (-x).exp()) }, |x| !(-88.1..-87.3)
         .contains(&x));
 }
