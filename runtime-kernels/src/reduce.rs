@@ -273,7 +273,10 @@ impl<K: ReduceF32> Split for Reduce<'_, K> {
             }
             return;
         }
-        let (rows, lines) = part.grid(outer, inner.div_ceil(WIDEST), 1, WIDEST);
+        // Whole rows where there are enough of them, else some lines of each.
+        let lines = 0..inner.div_ceil(WIDEST);
+        let (rows, lines) =
+            if outer >= 2 * part.of { (part.range(outer), lines) } else { (0..outer, part.range(lines.end)) };
         let lanes = lines.start * WIDEST..(lines.end * WIDEST).min(inner);
         for o in rows {
             // SAFETY: results that are this part's.

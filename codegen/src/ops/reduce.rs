@@ -84,6 +84,9 @@ impl Rules for Reduce {
         let (shape, dtype) = (cx.ty(0).shape.clone(), cx.ty(0).dtype);
         let is_f32 = dtype == DType::F32;
         let mut runs = self.runs(&shape);
+        if is_f32 {
+            share_out(&mut runs);
+        }
         let count = Dim::product(self.axes.iter().map(|&axis| &shape[axis]));
         // Floats are scaled by the last call; other numbers are divided afterwards.
         let divisor = match self.kind {
@@ -161,6 +164,37 @@ impl Reduce {
         runs
     }
 }
+
+/// Cuts a long run that would be reduced to few vectors into runs of as many, so that threads can divide it where it lies:
+/// each should read what it wrote itself, a stretch of pixels and not some channels of all.
+fn share_out(runs: &mut Vec<(Dim, bool)>) {
+    let Some(at) = runs.iter().position(|(_, reduced)| *reduced) else { return };
+    let size = |runs: &[(Dim, bool)]| Dim::product(runs.iter().map(|(size, _)| size)).as_const();
+    let (Some(outer), Some(len), Some(inner)) = (size(&runs[..at]), runs[at].0.as_const(), size(&runs[at + 1..])) else {
+        return;
+    };
+    if outer >= LEAST_RUNS || inner < LEAST_INNER || len.saturating_mul(outer).saturating_mul(inner) < WORTH_SHARING {
+        return;
+    }
+    let share = (LEAST_RUNS..=len / LEAST_LEN).take(MOST_RUNS as usize).filter(|n| len % n == 0).last();
+    if let Some(n) = share {
+        runs[at].0 = Dim::from(len / n);
+        runs.insert(at, (Dim::from(n), true));
+    }
+}
+
+/// Least and most runs that one is cut into.
+const LEAST_RUNS: i64 = 4;
+const MOST_RUNS: i64 = 128;
+
+/// Least elements that each then reduces to one.
+const LEAST_LEN: i64 = 16;
+
+/// Fewest elements between those of a run for which they are read by vectors.
+const LEAST_INNER: i64 = 16;
+
+/// Elements that threads divide.
+const WORTH_SHARING: i64 = 48 * 1024;
 
 impl ReduceKind {
     /// The kernel's name for it.
