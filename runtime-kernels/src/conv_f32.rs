@@ -411,7 +411,7 @@ impl Task for CorrelationPart<'_> {
         } else {
             (batch * n_blocks, volume(block))
         };
-        let (rows, pairs) = part.grid(rows, panels.div_ceil(2), height, 2 * PANEL);
+        let (rows, pairs) = part.grid(rows, panels.div_ceil(2), height, 2 * PANEL, k);
         let columns = pairs.start * 2 * PANEL..(pairs.end * 2 * PANEL).min(c_out);
         if rows.is_empty() || columns.is_empty() {
             return;

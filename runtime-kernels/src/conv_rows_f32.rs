@@ -160,7 +160,7 @@ impl Task for ConvRowsPart<'_> {
         assert!(out.len() >= pixels * groups * c_out, "the output of a convolution is too short");
         let x = &conv.x[..batch * volume(input) * groups * c_in];
         let (w, bias) = (&conv.w[..panels * k * PANEL], conv.bias.map(|bias| &bias[..panels * PANEL]));
-        let (strips, pairs) = part.grid(pixels.div_ceil(MOST_ROWS), panels.div_ceil(2), MOST_ROWS, 2 * PANEL);
+        let (strips, pairs) = part.grid(pixels.div_ceil(MOST_ROWS), panels.div_ceil(2), MOST_ROWS, 2 * PANEL, k);
         let rows = strips.start * MOST_ROWS..(strips.end * MOST_ROWS).min(pixels);
         let columns = pairs.start * 2 * PANEL..(pairs.end * 2 * PANEL).min(c_out);
         if rows.is_empty() || columns.is_empty() {

@@ -137,7 +137,7 @@ impl Task for MatMulPart<'_> {
         }
         let a = &a[..span(m, a_row_stride, k, a_col_stride)];
         let bias = bias.map(|bias| &bias[..panels * PANEL]);
-        let (rows, pairs) = part.grid(m.div_ceil(MOST_ROWS), n.div_ceil(2 * PANEL), MOST_ROWS, 2 * PANEL);
+        let (rows, pairs) = part.grid(m.div_ceil(MOST_ROWS), n.div_ceil(2 * PANEL), MOST_ROWS, 2 * PANEL, k);
         let rows = rows.start * MOST_ROWS..(rows.end * MOST_ROWS).min(m);
         let columns = pairs.start * 2 * PANEL..(pairs.end * 2 * PANEL).min(n);
         if rows.is_empty() || columns.is_empty() {

@@ -32,19 +32,23 @@ impl Part {
         n * self.index / self.of..n * (self.index + 1) / self.of
     }
 
-    /// The share of a grid of `rows` by `cols` cells, each of `height` by `width` sums.
+    /// The share of a product's rows and columns, `rows` by `cols` tiles of `height` by `width` sums of `k` products each.
     ///
-    /// The share that is done soonest: besides the sums, what they are of has to come near, from where another thread left
-    /// it perhaps, once for each row of cells and each column.
+    /// The share that is done soonest. Threads that divide the rows alone find in their core's cache the rows that they wrote in
+    /// the step before, and the next step finds what they write; columns have to come near for each.
     #[inline(always)]
-    pub fn grid(self, rows: usize, cols: usize, height: usize, width: usize) -> (Range<usize>, Range<usize>) {
+    pub fn grid(self, rows: usize, cols: usize, height: usize, width: usize, k: usize) -> (Range<usize>, Range<usize>) {
         if self.of == 1 {
             return (0..rows, 0..cols);
         }
         let mut best = (usize::MAX, 1);
         for across in (1..=self.of).filter(|across| self.of.is_multiple_of(*across)) {
             let (tall, wide) = (rows.div_ceil(self.of / across) * height, cols.div_ceil(across) * width);
-            best = best.min((tall.saturating_mul(wide) / SUMS_PER_FETCH + tall + wide, across));
+            let sums = tall.saturating_mul(wide);
+            let foreign = (tall.saturating_mul(k).saturating_add(sums)) / across * (across - 1);
+            // Weights come in order, so that most of the wait for them is hidden.
+            let time = (sums.saturating_mul(k) / SUMS_PER_FETCH).saturating_add(foreign).saturating_add(wide * k / 4);
+            best = best.min((time, across));
         }
         let across = best.1;
         let row = Part { index: self.index / across, of: self.of / across };
@@ -116,7 +120,7 @@ mod tests {
             for (rows, cols) in [(1, 1), (1, 9), (7, 1), (5, 3), (100, 40)] {
                 let mut seen = vec![0; rows * cols];
                 for index in 0..of {
-                    let (r, c) = Part { index, of }.grid(rows, cols, 3, 5);
+                    let (r, c) = Part { index, of }.grid(rows, cols, 3, 5, 7);
                     r.for_each(|r| c.clone().for_each(|c| seen[r * cols + c] += 1));
                 }
                 assert_eq!(seen, vec![1; rows * cols], "{of} parts of {rows} by {cols}");
