@@ -2,8 +2,9 @@
 //!
 //! Axes that lie together in every operand are merged first, so that the innermost is as long as it can be. A row along it
 //! is then a loop over vectors, in which an operand is a pointer and a step: contiguous operands are read where they
-//! lie, repeated elements from one vector made before the row, anything else from a vector gathered just before. The last,
+//! lie, repeated elements from one vector made before the row, anything else from vectors gathered just before. The last,
 //! partial vector of a row goes through the same vectors on the stack, so the expression is compiled only for whole ones.
+//! All but that loop sees an expression only as [`Vectors`], so that it is compiled once for all of them.
 
 use core::mem::MaybeUninit;
 
@@ -63,100 +64,124 @@ const fn period<S: Simd>(len: usize) -> usize {
     len << lanes >> if row < lanes { row } else { lanes }
 }
 
-/// The rows of a map: where each operand is, for one row after another.
-struct Rows<const N: usize, const R: usize> {
+/// Where the rows of a map are, for one row after another; a view of [`Walk`].
+struct Rows<'a> {
+    dims: &'a mut [usize],
+    /// Of each operand, one after another.
+    strides: &'a mut [usize],
+    index: &'a mut [usize],
+    /// The offset of each operand.
+    at: &'a mut [usize],
+}
+
+/// The memory of [`Rows`], which are compiled once for any number of operands and axes.
+struct Walk<const N: usize, const R: usize> {
     dims: [usize; R],
     strides: [[usize; R]; N],
     index: [usize; R],
     at: [usize; N],
 }
 
-impl<const N: usize, const R: usize> Rows<N, R> {
-    /// The rows over `dims`, none of them 0, with axes merged into the innermost ones; the outermost have size 1.
-    fn new(dims: [usize; R], strides: [[usize; R]; N]) -> Self {
-        let mut rows = Rows { dims: [1; R], strides: [[0; R]; N], index: [0; R], at: [0; N] };
-        let mut to = R;
-        for axis in (0..R).rev().filter(|&axis| dims[axis] != 1) {
-            let joins = to < R && (0..N).all(|n| strides[n][axis] == rows.strides[n][to] * rows.dims[to]);
-            if joins {
-                rows.dims[to] *= dims[axis];
-                continue;
-            }
-            to -= 1;
-            rows.dims[to] = dims[axis];
-            for (to_strides, strides) in rows.strides.iter_mut().zip(&strides) {
-                to_strides[to] = strides[axis];
-            }
-        }
-        rows
+impl<const N: usize, const R: usize> Walk<N, R> {
+    const fn new(dims: [usize; R], strides: [[usize; R]; N]) -> Self {
+        Walk { dims, strides, index: [0; R], at: [0; N] }
     }
 
-    /// The same, where there are any; panics if the output or an operand is too short for them. Operands without a length
-    /// are dense, and as long as the output.
+    fn rows(&mut self) -> Rows<'_> {
+        let Self { dims, strides, index, at } = self;
+        Rows { dims, strides: strides.as_flattened_mut(), index, at }
+    }
+}
+
+impl Rows<'_> {
+    /// The number of elements, after axes have been merged into the innermost ones, so that the outermost have size 1; panics
+    /// if the output or an operand is too short for them. Operands without a length are dense, and as long as the output.
     // Not part of any loop, so one copy serves all expressions on all instruction sets.
     #[inline(never)]
-    fn checked(
-        out_len: usize,
-        lens: [Option<usize>; N],
-        dims: [usize; R],
-        mut strides: [[usize; R]; N],
-    ) -> Option<Self> {
-        let len = volume(&dims);
+    fn check(&mut self, out_len: usize, lens: &[Option<usize>]) -> usize {
+        let len = volume(self.dims);
         if len == 0 {
-            return None;
+            return 0;
         }
         assert!(out_len >= len, "the output of a map is too short");
-        for (strides, operand_len) in strides.iter_mut().zip(lens) {
-            if let Some(operand_len) = operand_len {
-                assert!(operand_len >= reach(&dims, strides), "an operand of a map is too short");
+        for (strides, operand_len) in self.strides.chunks_exact_mut(self.dims.len()).zip(lens) {
+            if let &Some(operand_len) = operand_len {
+                assert!(operand_len >= reach(self.dims, strides), "an operand of a map is too short");
             } else {
                 let mut dense = 1;
-                for (stride, &size) in strides.iter_mut().zip(&dims).rev() {
+                for (stride, &size) in strides.iter_mut().zip(&*self.dims).rev() {
                     *stride = dense;
                     dense *= size;
                 }
             }
         }
-        Some(Rows::new(dims, strides))
+        self.merge();
+        len
+    }
+
+    /// Merges axes that lie together in every operand.
+    fn merge(&mut self) {
+        let rank = self.dims.len();
+        let mut to = rank;
+        for axis in (0..rank).rev() {
+            let size = core::mem::replace(&mut self.dims[axis], 1);
+            if size == 1 {
+                continue;
+            }
+            if to < rank && self.strides.chunks_exact(rank).all(|strides| strides[axis] == strides[to] * self.dims[to])
+            {
+                self.dims[to] *= size;
+                continue;
+            }
+            to -= 1;
+            self.dims[to] = size;
+            self.strides.chunks_exact_mut(rank).for_each(|strides| strides[to] = strides[axis]);
+        }
     }
 
     /// Elements in a row.
     fn len(&self) -> usize {
-        self.dims[R - 1]
+        self.dims[self.dims.len() - 1]
+    }
+
+    /// From element to element of operand `n` in a row, and from row to row.
+    fn strides(&self, n: usize) -> (usize, usize) {
+        let rank = self.dims.len();
+        let strides = &self.strides[n * rank..][..rank];
+        (strides[rank - 1], if rank > 1 { strides[rank - 2] } else { 0 })
     }
 
     /// Whether the rows are short, lie along one axis, and every operand is dense or the same in each of them.
     fn repeat<S: Simd>(&self, n_rows: usize) -> bool {
-        let Some(axis) = R.checked_sub(2) else { return false };
+        let Some(axis) = self.dims.len().checked_sub(2) else { return false };
+        let fits = |(element, row)| row == 0 || (element == 1 && row == self.len());
         self.len() <= PATTERN
             && period::<S>(self.len()) <= PATTERN
             && self.dims[axis] == n_rows
-            && self
-                .strides
-                .iter()
-                .all(|strides| strides[axis] == 0 || (strides[R - 1] == 1 && strides[axis] == self.dims[R - 1]))
+            && (0..self.at.len()).all(|n| fits(self.strides(n)))
     }
 
     /// Goes to the row that is `count` after the first, where this stands.
     fn skip(&mut self, count: usize) {
-        let mut count = count;
-        for axis in (0..R - 1).rev() {
+        let (rank, mut count) = (self.dims.len(), count);
+        for axis in (0..rank - 1).rev() {
             self.index[axis] = count % self.dims[axis];
             count /= self.dims[axis];
-            for n in 0..N {
-                self.at[n] += self.index[axis] * self.strides[n][axis];
+            for (at, strides) in self.at.iter_mut().zip(self.strides.chunks_exact(rank)) {
+                *at += self.index[axis] * strides[axis];
             }
         }
     }
 
     /// Goes to the next row; false after the last.
     fn advance(&mut self) -> bool {
-        for axis in (0..R - 1).rev() {
+        let rank = self.dims.len();
+        for axis in (0..rank - 1).rev() {
             self.index[axis] += 1;
             let wraps = self.index[axis] == self.dims[axis];
-            for n in 0..N {
-                let stride = self.strides[n][axis];
-                self.at[n] = if wraps { self.at[n] - stride * (self.dims[axis] - 1) } else { self.at[n] + stride };
+            for (at, strides) in self.at.iter_mut().zip(self.strides.chunks_exact(rank)) {
+                let stride = strides[axis];
+                *at = if wraps { *at - stride * (self.dims[axis] - 1) } else { *at + stride };
             }
             if !wraps {
                 return true;
@@ -201,194 +226,257 @@ impl<F: MapF32<N>, const N: usize, const R: usize> Split for Map<'_, F, N, R> {
         // by that part.
         let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
         let &Map { ins, dims, strides, f, .. } = task;
-        let Some(mut rows) = Rows::checked(out.len(), ins.map(|x| x.map(<[f32]>::len)), dims, strides) else {
+        let mut walk = Walk::new(dims, strides);
+        let mut rows = walk.rows();
+        if rows.check(out.len(), &ins.map(|x| x.map(<[f32]>::len))) == 0 {
             return;
-        };
+        }
         let out = out.cast::<f32>();
-        let bases = ins.map(|x| x.map_or(out.cast_const(), <[f32]>::as_ptr));
+        let mut operands = ins.map(|x| Operand::new(x.map_or(out.cast_const(), <[f32]>::as_ptr)));
+        s.enter(MapPart { out, rows, operands: &mut operands, vectors: &Entered { s, f }, part });
+    }
+}
+
+/// An operand on its way along the rows.
+struct Operand {
+    base: *const f32,
+    /// What is to do next.
+    at: *const f32,
+    /// Where to read it, and from vector to vector.
+    from: *const f32,
+    step: usize,
+    /// What is not read where it lies.
+    near: MaybeUninit<[f32; PATTERN]>,
+}
+
+impl Operand {
+    const fn new(base: *const f32) -> Self {
+        Self { base, at: base, from: base, step: 0, near: MaybeUninit::uninit() }
+    }
+
+    fn near(&mut self) -> *mut f32 {
+        self.near.as_mut_ptr().cast()
+    }
+
+    /// Has all vectors be the one element at `at`.
+    ///
+    /// # Safety
+    /// There must be an element.
+    #[inline(always)]
+    unsafe fn repeat<S: Simd>(&mut self) {
+        // SAFETY: there is room for a vector.
+        unsafe { (0..S::LANES).for_each(|i| *self.near().add(i) = *self.at) };
+        (self.from, self.step) = (self.near(), 0);
+    }
+}
+
+/// An expression, whatever it is, on whole vectors.
+trait Vectors {
+    /// Computes `n` vectors one after another.
+    ///
+    /// # Safety
+    /// `out` must be valid for writing `n` vectors, and each operand for reading them, or the one where its step is 0. `out` may
+    /// be one of those that move, but must not overlap any otherwise.
+    unsafe fn map(&self, out: *mut f32, operands: &[Operand], n: usize);
+}
+
+/// An expression of `N` operands with the token of an instruction set.
+struct Entered<S, F, const N: usize> {
+    s: S,
+    f: F,
+}
+
+impl<S: Simd, F: MapF32<N>, const N: usize> Vectors for Entered<S, F, N> {
+    unsafe fn map(&self, out: *mut f32, operands: &[Operand], n: usize) {
+        let (from, steps) = (core::array::from_fn(|i| operands[i].from), core::array::from_fn(|i| operands[i].step));
+        self.s.enter(Stretch { f: self.f, out, from, steps, n });
+    }
+}
+
+/// The vectors of [`Vectors::map`], whose caller vouches for them.
+struct Stretch<F, const N: usize> {
+    f: F,
+    out: *mut f32,
+    from: [*const f32; N],
+    steps: [usize; N],
+    n: usize,
+}
+
+impl<F: MapF32<N>, const N: usize> Task for Stretch<F, N> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { f, out, from, steps, n } = self;
+        // Two at once, since a vector waits for its own results nearly all the time; the last is done again where there is no
+        // other. Both are read before either is written.
+        for first in (0..n).step_by(2) {
+            let second = (first + 1).min(n - 1);
+            // SAFETY: both are among the `n` vectors.
+            unsafe {
+                let a = load_all(s, core::array::from_fn(|i| from[i].add(first * steps[i])));
+                let b = load_all(s, core::array::from_fn(|i| from[i].add(second * steps[i])));
+                let (a, b) = (f.apply(s, a), f.apply(s, b));
+                s.store_ptr(a, out.add(first * S::LANES));
+                s.store_ptr(b, out.add(second * S::LANES));
+            }
+        }
+    }
+}
+
+/// Part of a [`Map`], of whatever expression; whoever makes one vouches for the output and the operands.
+struct MapPart<'a> {
+    out: *mut f32,
+    rows: Rows<'a>,
+    operands: &'a mut [Operand],
+    vectors: &'a dyn Vectors,
+    part: Part,
+}
+
+impl Task for MapPart<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let Self { out, mut rows, operands, vectors, part } = self;
         let row_len = rows.len();
-        let inner = rows.strides.map(|strides| strides[R - 1]);
-        let gathers = inner.iter().any(|&stride| stride > 1);
+        let gathers = (0..operands.len()).any(|n| rows.strides(n).0 > 1);
         // Whole rows where there are enough of them, else stretches of each, of whole lines of the cache.
-        let (n_rows, lines) = (volume(&rows.dims[..R - 1]), row_len.div_ceil(WIDEST));
+        let (n_rows, lines) = (volume(&rows.dims[..rows.dims.len() - 1]), row_len.div_ceil(WIDEST));
         let (mine, stretch) =
             if n_rows >= 4 * part.of { (part.range(n_rows), 0..lines) } else { (0..n_rows, part.range(lines)) };
         let (first, end) = (stretch.start * WIDEST, (stretch.end * WIDEST).min(row_len));
-        let mut patterns = [const { MaybeUninit::<[f32; PATTERN]>::uninit() }; N];
-        // What is left of the rows, the first row to do, and its length; the row's expression is compiled in one place.
-        let (mut left, mut row, mut from, len);
         if !gathers && end - first == row_len && rows.repeat::<S>(n_rows) && mine.len() >= 4 {
-            let all = mine.len() * row_len;
             // SAFETY: the rows are this part's, follow one another in the output and in each operand that does not repeat its
             // row, and lie within all of them, as was checked.
             unsafe {
-                row = out.add(mine.start * row_len);
-                from = core::array::from_fn(|n| bases[n].add(mine.start * rows.strides[n][R.wrapping_sub(2)]));
-                let repeats = rows.strides.map(|strides| strides[R.wrapping_sub(2)] == 0);
-                len = map_rows(s, f, &mut row, &mut from, &mut patterns, inner, repeats, row_len, all);
-            }
-            left = usize::from(len > 0);
-        } else {
-            rows.skip(mine.start);
-            (left, len) = (mine.len(), end - first);
-            // SAFETY: `rows` only visits indices within `dims`, which were checked against each operand and the output.
-            unsafe {
-                row = out.add(mine.start * row_len + first);
-                from = core::array::from_fn(|n| bases[n].add(rows.at[n] + first * inner[n]));
+                for (n, operand) in operands.iter_mut().enumerate() {
+                    operand.at = operand.base.add(mine.start * rows.strides(n).1);
+                }
+                let out = out.add(mine.start * row_len);
+                return map_rows::<S>(vectors, out, operands, &rows, mine.len() * row_len);
             }
         }
-        while left > 0 {
-            // SAFETY: as above, or what `map_rows` left: `len` elements of the output and of what is dense, and of the period
-            // of what repeats.
-            unsafe { map_row(s, f, row, from, inner, gathers, len) };
-            left -= 1;
-            if left > 0 {
-                rows.advance();
-                // SAFETY: as above.
-                unsafe {
-                    row = row.add(row_len);
-                    from = core::array::from_fn(|n| bases[n].add(rows.at[n] + first * inner[n]));
+        rows.skip(mine.start);
+        for row in mine {
+            // SAFETY: `rows` only visits indices within `dims`, which were checked against each operand and the output.
+            unsafe {
+                for (n, operand) in operands.iter_mut().enumerate() {
+                    operand.at = operand.base.add(rows.at[n] + first * rows.strides(n).0);
                 }
+                map_row::<S>(vectors, out.add(row * row_len + first), operands, &rows, end - first);
             }
+            rows.advance();
         }
     }
 }
 
 /// Short rows that follow one another, `len` elements in all, as one long row: what repeats with every row is laid out once for as
-/// many rows as end with a whole vector. Goes to the elements after the last whole vector, and returns how many there are.
+/// many rows as end with a whole vector.
 ///
 /// # Safety
-/// `patterns` must live while `from` is used. `out` and the operands that do not repeat must be valid for `len` floats, those that do for `row_len`, both where their stride
-/// is 1; where it is 0, for one. The period of `row_len` is at most [`PATTERN`]. `out` may be one of the operands that do not repeat, but must not
-/// overlap any otherwise.
+/// `out` and the operands that do not repeat must be valid for `len` floats, those that do for a row, both where their stride
+/// is 1; where it is 0, for one. The period of a row is at most [`PATTERN`]. `out` may be one of the operands that do not repeat,
+/// but must not overlap any otherwise.
 #[inline(always)]
-unsafe fn map_rows<S: Simd, F: MapF32<N>, const N: usize>(
-    s: S,
-    f: F,
-    out: &mut *mut f32,
-    from: &mut [*const f32; N],
-    patterns: &mut [MaybeUninit<[f32; PATTERN]>; N],
-    strides: [usize; N],
-    repeats: [bool; N],
-    row_len: usize,
+unsafe fn map_rows<S: Simd>(
+    vectors: &dyn Vectors,
+    mut out: *mut f32,
+    operands: &mut [Operand],
+    rows: &Rows<'_>,
     len: usize,
-) -> usize {
-    let period = period::<S>(row_len);
-    for (n, pattern) in patterns.iter_mut().enumerate() {
-        let pattern = pattern.as_mut_ptr().cast::<f32>();
-        // SAFETY: what repeats has a row, or its one element, and the pattern has room for a period and for a vector.
+) {
+    let (row_len, period) = (rows.len(), period::<S>(rows.len()));
+    for (n, operand) in operands.iter_mut().enumerate() {
+        let (element, row) = rows.strides(n);
+        operand.step = S::LANES;
+        // SAFETY: what repeats has a row, or its one element, and there is room for a period.
         unsafe {
-            if strides[n] == 0 {
-                (0..S::LANES).for_each(|i| *pattern.add(i) = *from[n]);
-            } else if repeats[n] && period > row_len {
-                let rows = (0..period).step_by(row_len);
-                rows.for_each(|at| from[n].copy_to_nonoverlapping(pattern.add(at), row_len));
-            } else {
-                continue;
+            if element == 0 {
+                operand.repeat::<S>();
+            } else if row == 0 && period > row_len {
+                let near = operand.near();
+                (0..period).step_by(row_len).for_each(|at| operand.at.copy_to_nonoverlapping(near.add(at), row_len));
+                operand.at = near;
             }
         }
-        from[n] = pattern;
     }
     let mut left = len;
     while left >= S::LANES {
         let turn = left.min(period) / S::LANES * S::LANES;
-        let mut at = 0;
-        while at < turn {
-            // SAFETY: a vector is left of the output, of what is dense, and of the period of what repeats.
-            unsafe {
-                let reads = core::array::from_fn(|n| if strides[n] == 0 { from[n] } else { from[n].add(at) });
-                s.store_ptr(f.apply(s, load_all(s, reads)), out.add(at));
-            }
-            at += S::LANES;
-        }
         left -= turn;
-        // SAFETY: at most one past the end of each.
+        // SAFETY: so many vectors are left of the output, of what is dense, and of the period of what repeats; each ends at most
+        // one past its end.
         unsafe {
-            *out = out.add(turn);
-            for n in 0..N {
+            operands.iter_mut().filter(|operand| operand.step > 0).for_each(|operand| operand.from = operand.at);
+            vectors.map(out, operands, turn / S::LANES);
+            out = out.add(turn);
+            for (n, operand) in operands.iter_mut().enumerate() {
                 // After a whole period what repeats begins anew; after less only the rest of a vector is left.
-                if strides[n] != 0 && (!repeats[n] || left < S::LANES && turn < period) {
-                    from[n] = from[n].add(turn);
+                if operand.step > 0 && (rows.strides(n).1 != 0 || left < S::LANES && turn < period) {
+                    operand.at = operand.at.add(turn);
                 }
             }
         }
     }
-    left
+    if left > 0 {
+        // SAFETY: what is left, of the output, of what is dense, and of the period of what repeats.
+        unsafe { map_row::<S>(vectors, out, operands, rows, left) };
+    }
 }
 
-/// One row of a map. `gathers` is whether any stride is above 1.
+/// Elements gathered at a time.
+const BLOCK: usize = 4 * WIDEST;
+
+/// One row of a map, or part of one.
 ///
 /// # Safety
-/// `out` must be valid for writing `len` floats, and each `from[n]` for reading the floats at multiples of `strides[n]` below `len`.
-/// `out` may be one of the operands that are contiguous, but must not overlap any otherwise.
+/// `out` must be valid for writing `len` floats, and each operand for reading the floats at multiples of its stride below `len`
+/// from `at` on. `out` may be one of the operands that are contiguous, but must not overlap any otherwise.
 #[inline(always)]
-unsafe fn map_row<S: Simd, F: MapF32<N>, const N: usize>(
-    s: S,
-    f: F,
+unsafe fn map_row<S: Simd>(
+    vectors: &dyn Vectors,
     mut out: *mut f32,
-    mut from: [*const f32; N],
-    strides: [usize; N],
-    gathers: bool,
+    operands: &mut [Operand],
+    rows: &Rows<'_>,
     len: usize,
 ) {
-    let mut near = [[0.0f32; WIDEST]; N];
-    let mut result = [0.0f32; WIDEST];
-    let mut steps = [S::LANES; N];
-    let mut left = len;
-    for n in 0..N {
-        if strides[n] == 0 {
+    let mut result = MaybeUninit::<[f32; BLOCK]>::uninit();
+    let mut gathers = false;
+    for (n, operand) in operands.iter_mut().enumerate() {
+        match rows.strides(n).0 {
             // SAFETY: a repeated operand has its one element.
-            near[n] = [unsafe { *from[n] }; WIDEST];
-            from[n] = near[n].as_ptr();
-            steps[n] = 0;
+            0 => unsafe { operand.repeat::<S>() },
+            stride => (operand.step, gathers) = (S::LANES, gathers || stride > 1),
         }
     }
-    if !gathers {
-        while left >= S::LANES {
-            // SAFETY: at least a vector is left of each contiguous operand and of `out`; the others have `WIDEST` lanes.
-            unsafe {
-                s.store_ptr(f.apply(s, load_all(s, from)), out);
-                out = out.add(S::LANES);
-                for n in 0..N {
-                    from[n] = from[n].add(steps[n]);
-                }
-            }
-            left -= S::LANES;
-        }
-    }
+    let mut left = len;
     while left > 0 {
-        let count = left.min(S::LANES);
-        let whole = count == S::LANES;
-        let mut reads = from;
-        for n in 0..N {
-            if strides[n] > 1 || (strides[n] == 1 && !whole) {
-                for (i, near) in near[n].iter_mut().enumerate().take(count) {
-                    // SAFETY: `count` elements are left of every operand.
-                    *near = unsafe { *from[n].add(i * strides[n]) };
-                }
-                reads[n] = near[n].as_ptr();
-            }
-        }
-        // SAFETY: an operand that is read in place has a vector left, as has `out`; the others have `WIDEST` lanes.
+        // Whole vectors at once where all can be read in place, else a block.
+        let whole = left / S::LANES * S::LANES;
+        let count = if gathers || whole == 0 { left.min(BLOCK) } else { whole };
+        let padded = count.next_multiple_of(S::LANES);
+        let to = if count < padded { result.as_mut_ptr().cast() } else { out };
+        // SAFETY: `count` elements are left of every operand and of the output, and a block has room for as many, rounded up;
+        // what is read in place has whole vectors.
         unsafe {
-            let v = f.apply(s, load_all(s, reads));
-            if whole {
-                s.store_ptr(v, out);
-            } else {
-                s.store_ptr(v, result.as_mut_ptr());
-                core::ptr::copy_nonoverlapping(result.as_ptr(), out, count);
+            for (n, operand) in operands.iter_mut().enumerate().filter(|(_, operand)| operand.step > 0) {
+                let (stride, near) = (rows.strides(n).0, operand.near());
+                operand.from = operand.at;
+                if stride > 1 || count < padded {
+                    (0..count).for_each(|i| *near.add(i) = *operand.at.add(i * stride));
+                    (count..padded).for_each(|i| *near.add(i) = 0.0);
+                    operand.from = near;
+                }
+                operand.at = operand.at.wrapping_add(count * stride);
             }
+            vectors.map(to, operands, padded / S::LANES);
+            if count < padded {
+                to.copy_to_nonoverlapping(out, count);
+            }
+            out = out.add(count);
         }
         left -= count;
-        if left > 0 {
-            // SAFETY: there is more of every operand and of `out`.
-            unsafe {
-                out = out.add(S::LANES);
-                for n in 0..N {
-                    from[n] = from[n].add(S::LANES * strides[n]);
-                }
-            }
-        }
     }
 }
 
@@ -412,15 +500,17 @@ impl<F: MapAny<N>, const N: usize, const R: usize> Task for MapEach<'_, F, N, R>
     #[inline(always)]
     fn run<S: Simd>(self, _s: S) {
         let MapEach { out, dims, strides, f } = self;
-        let len = volume(&dims);
+        let mut walk = Walk::new(dims, strides);
+        let mut rows = walk.rows();
         // Operands are checked where they are read, as only `f` knows them.
-        let Some(mut rows) = Rows::checked(out.len(), [Some(usize::MAX); N], dims, strides) else {
+        let len = rows.check(out.len(), &[Some(usize::MAX); N]);
+        if len == 0 {
             return;
-        };
-        let inner = rows.strides.map(|strides| strides[R - 1]);
+        }
+        let inner: [usize; N] = core::array::from_fn(|n| rows.strides(n).0);
         let contiguous = inner.iter().all(|&stride| stride == 1);
         for row in out[..len].chunks_exact_mut(rows.len()) {
-            let mut at = rows.at;
+            let mut at: [usize; N] = core::array::from_fn(|n| rows.at[n]);
             if contiguous {
                 for (i, out) in row.iter_mut().enumerate() {
                     *out = f.at(at.map(|at| at + i));
@@ -444,11 +534,16 @@ mod tests {
 
     #[test]
     fn axes_that_lie_together_are_merged() {
-        let rows = Rows::new([2, 3, 1, 4], [[12, 4, 9, 1], [0, 0, 0, 0]]);
-        assert_eq!((rows.dims, rows.strides[0][3]), ([1, 1, 1, 24], 1));
-        let mut rows = Rows::new([2, 3, 4], [[12, 4, 1], [0, 4, 1]]);
+        let mut walk = Walk::new([2, 3, 1, 4], [[12, 4, 9, 1], [0, 0, 0, 0]]);
+        walk.rows().merge();
+        assert_eq!((walk.dims, walk.strides[0][3]), ([1, 1, 1, 24], 1));
+        let mut walk = Walk::new([2, 3, 4], [[12, 4, 1], [0, 4, 1]]);
+        let mut rows = walk.rows();
+        rows.merge();
         assert_eq!(rows.dims, [1, 2, 12]);
         assert!(rows.advance() && rows.at == [12, 0] && !rows.advance());
-        assert_eq!(Rows::new([2, 3], [[1, 2]]).dims, [2, 3]);
+        let mut walk = Walk::new([2, 3], [[1, 2]]);
+        walk.rows().merge();
+        assert_eq!(walk.dims, [2, 3]);
     }
 }
