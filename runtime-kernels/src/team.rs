@@ -31,13 +31,17 @@ const PARTS: usize = 2 * MOST;
 #[inline(always)]
 pub fn enter<S: Simd, T: Split>(s: S, team: Option<&Team>, mut task: T) {
     let scratch: *mut [f32] = task.scratch();
-    let work = Work { s, task: &raw mut task };
-    if team.is_some_and(|team| team.takes(&work, scratch)) {
-        return;
+    share(team, &Work { s, task: &raw mut task }, scratch);
+}
+
+/// Does all of `work`, in the scratch that is given.
+// Out of line, for every step of a model has this to do.
+#[inline(never)]
+fn share(team: Option<&Team>, work: &dyn InParts, scratch: *mut [f32]) {
+    if !team.is_some_and(|team| team.takes(work, scratch)) {
+        // SAFETY: there is no other part, and parts do not touch the task's own scratch.
+        unsafe { work.part(Part::WHOLE, &mut *scratch) };
     }
-    // As a part too, so that the task is compiled once.
-    // SAFETY: there is no other part, and parts do not touch the task's own scratch.
-    s.enter(One { task: work.task, part: Part::WHOLE, scratch: unsafe { &mut *scratch } });
 }
 
 /// Threads that work together; dropping it ends them.
