@@ -245,18 +245,19 @@ impl<'a> Part<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Aligned<T: ?Sized>(pub T);
 
-/// The constants of a model, packed one after another.
+/// The constants of a model, packed one after another; their length is in the type, so that checks fold away.
 #[derive(Clone, Copy)]
-pub struct Weights<'a>(pub &'a [u8]);
+pub struct Weights<'a, const LEN: usize>(pub &'a Aligned<[u8; LEN]>);
 
-impl<'a> Weights<'a> {
+impl<'a, const LEN: usize> Weights<'a, LEN> {
     /// The `len` numbers at byte `offset`; panics if they are not inside, or not aligned.
     #[inline(always)]
     pub fn get<T: Plain>(self, offset: usize, len: usize) -> &'a [T] {
-        let inside = offset <= self.0.len() && len <= (self.0.len() - offset) / size_of::<T>();
+        let inside = offset <= LEN && len <= (LEN - offset) / size_of::<T>();
         assert!(inside, "constants must lie inside the weights");
-        let start = self.0[offset..].as_ptr().cast::<T>();
-        assert!(start.is_aligned(), "constants must be aligned for their elements");
+        let aligned = align_of::<T>() <= ALIGN && offset.is_multiple_of(align_of::<T>());
+        assert!(aligned, "constants must be aligned for their elements");
+        let start = self.0.0[offset..].as_ptr().cast();
         // SAFETY: `len` elements at `offset` lie inside the borrowed, initialised bytes, are aligned, and any bytes make a `T`.
         unsafe { slice::from_raw_parts(start, len) }
     }
@@ -343,7 +344,7 @@ mod tests {
     #[test]
     fn reads_weights() {
         static BLOB: Aligned<[u8; 12]> = Aligned([0, 0, 128, 63, 1, 0, 0, 0, 2, 0, 0, 0]);
-        let weights = Weights(&BLOB.0);
+        let weights = Weights(&BLOB);
         assert_eq!(weights.get::<f32>(0, 1), [1.0]);
         assert_eq!(weights.get::<i32>(4, 2), [1, 2]);
         assert!(weights.get::<i32>(12, 0).is_empty());

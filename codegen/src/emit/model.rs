@@ -379,7 +379,7 @@ fn run(plan: &Plan, names: &Names, options: &Options, fixed: bool, sizes: &Sizes
         quote!()
     } else {
         quote! {
-            let io = Io { #(#io_fields,)* #io_sizes weights: kernels::arena::Weights(&WEIGHTS.0), #team #texts };
+            let io = Io { #(#io_fields,)* #io_sizes weights: kernels::arena::Weights(&WEIGHTS), #team #texts };
             #found Isa::best().run(Run { arena: #arena, io, #times }) #fails;
         }
     };

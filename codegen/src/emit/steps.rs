@@ -23,6 +23,7 @@ pub fn steps(plan: &Plan, names: &Names, options: &Options, sizes: &Sizes) -> To
         plan.steps.iter().zip(&names.steps).map(|(step, name)| function(plan, step, name, names, options, sizes));
     let calls = block(&Walk { plan, names, sizes, profile: options.profile }, &plan.flow);
     let n_steps = Literal::usize_unsuffixed(plan.steps.len());
+    let weights = Literal::usize_unsuffixed(plan.blob.len());
     let team = options.threads.then(|| quote!(team: Option<&'a kernels::team::Team>,));
     let texts = plan.texts.as_ref().map(|_| quote!(texts: &'a core::cell::RefCell<kernels::texts::Texts>,));
     let times = options.profile.then(|| quote!(times: &'a mut [::std::time::Duration; #n_steps],));
@@ -40,7 +41,7 @@ pub fn steps(plan: &Plan, names: &Names, options: &Options, sizes: &Sizes) -> To
         struct Io<'a> {
             #(#inputs: #types,)*
             #sizes_field
-            weights: kernels::arena::Weights<'a>,
+            weights: kernels::arena::Weights<'a, #weights>,
             #team
             #texts
         }

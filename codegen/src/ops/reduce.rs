@@ -171,7 +171,8 @@ impl Reduce {
 fn share_out(runs: &mut Vec<(Dim, bool)>) {
     let Some(at) = runs.iter().position(|(_, reduced)| *reduced) else { return };
     let size = |runs: &[(Dim, bool)]| Dim::product(runs.iter().map(|(size, _)| size)).as_const();
-    let (Some(outer), Some(len), Some(inner)) = (size(&runs[..at]), runs[at].0.as_const(), size(&runs[at + 1..])) else {
+    let (Some(outer), Some(len), Some(inner)) = (size(&runs[..at]), runs[at].0.as_const(), size(&runs[at + 1..]))
+    else {
         return;
     };
     if outer >= LEAST_RUNS || inner < LEAST_INNER || len.saturating_mul(outer).saturating_mul(inner) < WORTH_SHARING {
