@@ -21,7 +21,7 @@ const PEERS: Environment = Environment { folder: "python-peers", requirements: "
 const EXPORT: Environment = Environment {
     folder: "python-export",
     requirements: "requirements-export.txt",
-    cost: ": PyTorch and its libraries, about 5.7 GB, one to two minutes",
+    cost: ": PyTorch and its libraries, about 5.7 GB, one to three minutes",
 };
 
 /// Makes the environment of the reference answers, unless it already is what `requirements.txt` says.
