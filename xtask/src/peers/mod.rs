@@ -2,6 +2,7 @@
 //!
 //! The times are those of `kiln bench`, which has all engines take turns; this only names the networks and writes the page.
 
+mod export;
 mod networks;
 mod page;
 
@@ -43,7 +44,7 @@ pub fn all(args: &Args) -> Result<bool> {
     if networks.is_empty() {
         bail!("no network is named like {:?}", args.filter.as_deref().unwrap_or(""));
     }
-    write_models(&interpreter, &networks)?;
+    export::outdated(&networks)?;
     let empty = empty_program()?;
     let mut all = Vec::new();
     for (i, network) in networks.iter().enumerate() {
@@ -59,23 +60,6 @@ pub fn all(args: &Args) -> Result<bool> {
     }
     println!("{}", page::summary(&all));
     Ok(true)
-}
-
-/// Writes the models that no wheel has.
-fn write_models(interpreter: &Path, networks: &[&Network]) -> Result<()> {
-    let folder = paths::target("models/peers");
-    let missing: Vec<&str> = networks
-        .iter()
-        .filter(|network| network.path.starts_with("peers/") && !paths::target("models").join(network.path).exists())
-        .map(|network| network.name)
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    eprintln!("writing {}", missing.join(", "));
-    let mut write = Command::new(interpreter);
-    write.arg(paths::root().join("xtask/py/peers_models.py")).arg(folder).args(missing);
-    process::run(&mut write)
 }
 
 /// `kiln bench` on a network.

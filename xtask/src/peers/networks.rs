@@ -9,15 +9,22 @@ pub struct Network {
     pub options: &'static [&'static str],
 }
 
-/// In the order of the page. Those under `peers/` are written by `xtask/py/peers_models.py`, the others come from wheels.
+impl Network {
+    /// Whether PyTorch exports it.
+    pub fn is_exported(&self) -> bool {
+        self.path.starts_with("peers/")
+    }
+}
+
+/// In the order of the page. Those under `peers/` are exported by `xtask/py/export_networks.py`, the others come from wheels.
 pub const NETWORKS: &[Network] = &[
-    ours("resnet50", "peers/resnet50/model.onnx"),
-    ours("mobilenet_v2", "peers/mobilenet_v2/model.onnx"),
-    ours("mobilenet_v3_small", "peers/mobilenet_v3_small/model.onnx"),
-    ours("efficientnet_b0", "peers/efficientnet_b0/model.onnx"),
-    ours("vit_b_16", "peers/vit_b_16/model.onnx"),
-    ours("minilm_128", "peers/minilm_128/model.onnx"),
-    ours("minilm_16", "peers/minilm_16/model.onnx"),
+    exported("resnet50", "peers/resnet50/model.onnx"),
+    exported("mobilenet_v2", "peers/mobilenet_v2/model.onnx"),
+    exported("mobilenet_v3_small", "peers/mobilenet_v3_small/model.onnx"),
+    exported("efficientnet_b0", "peers/efficientnet_b0/model.onnx"),
+    exported("vit_b_16", "peers/vit_b_16/model.onnx"),
+    exported("minilm_128", "peers/minilm_128/model.onnx"),
+    exported("minilm_16", "peers/minilm_16/model.onnx"),
     Network {
         name: "ppocr_det",
         path: "ppocr_det/model.onnx",
@@ -46,10 +53,10 @@ pub const NETWORKS: &[Network] = &[
         path: "silero_vad_16k_op15/model.onnx",
         options: &["--dim", "batch=1", "--dim", "sequence=576", "--pin", "sr=16000"],
     },
-    ours("bilstm", "peers/bilstm/model.onnx"),
-    ours("mlp", "peers/mlp/model.onnx"),
+    exported("bilstm", "peers/bilstm/model.onnx"),
+    exported("mlp", "peers/mlp/model.onnx"),
 ];
 
-const fn ours(name: &'static str, path: &'static str) -> Network {
+const fn exported(name: &'static str, path: &'static str) -> Network {
     Network { name, path, options: &[] }
 }

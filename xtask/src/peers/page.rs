@@ -105,7 +105,8 @@ pub fn page(all: &[Measured], empty: u64) -> String {
          Written by `cargo xtask peers`; do not edit. Milliseconds of one run, in f32: the median over turns that all engines take one after another, and in\n\
          brackets the fastest and the slowest turn. Each engine has the same inputs and number of threads; kiln's outputs were compared with onnxruntime's before\n\
          anything was timed. Python calls onnxruntime and OpenVINO, which costs them a few microseconds a run. The limit is what the multiplications of the\n\
-         direct algorithms take one core at its measured peak.\n\n\
+         direct algorithms take one core at its measured peak. PyTorch exported resnet50 to minilm_16, bilstm and mlp,\n\
+         with random weights; the others are as their authors published them.\n\n\
          Machine: {}; {} processors; {peak:.0} GFLOP/s a core; kiln generates for {}. Engines: {}.",
         processor(),
         std::thread::available_parallelism().map_or(1, usize::from),
