@@ -60,6 +60,7 @@ fn border<T: Task>(s: Avx512, task: T) -> T::Out {
 }
 
 /// 2^(i/16)
+#[expect(clippy::approx_constant, reason = "the root of two is one of sixteen")]
 const POWERS: [f32; 16] = [
     1.0,
     1.044_273_7,
