@@ -232,7 +232,11 @@ impl<F: MapF32<N>, const N: usize, const R: usize> Split for Map<'_, F, N, R> {
             return;
         }
         let out = out.cast::<f32>();
-        let mut operands = ins.map(|x| Operand::new(x.map_or(out.cast_const(), <[f32]>::as_ptr)));
+        let mut near = [const { MaybeUninit::<[f32; PATTERN]>::uninit() }; N];
+        let near = near.each_mut().map(|near| near.as_mut_ptr().cast());
+        let mut operands = core::array::from_fn::<_, N, _>(|n| {
+            Operand::new(ins[n].map_or(out.cast_const(), <[f32]>::as_ptr), near[n])
+        });
         s.enter(MapPart { out, rows, operands: &mut operands, vectors: &Entered { s, f }, part });
     }
 }
@@ -245,17 +249,13 @@ struct Operand {
     /// Where to read it, and from vector to vector.
     from: *const f32,
     step: usize,
-    /// What is not read where it lies.
-    near: MaybeUninit<[f32; PATTERN]>,
+    /// Room for [`PATTERN`] floats that are not read where they lie.
+    near: *mut f32,
 }
 
 impl Operand {
-    const fn new(base: *const f32) -> Self {
-        Self { base, at: base, from: base, step: 0, near: MaybeUninit::uninit() }
-    }
-
-    fn near(&mut self) -> *mut f32 {
-        self.near.as_mut_ptr().cast()
+    const fn new(base: *const f32, near: *mut f32) -> Self {
+        Self { base, at: base, from: base, step: 0, near }
     }
 
     /// Has all vectors be the one element at `at`.
@@ -265,8 +265,8 @@ impl Operand {
     #[inline(always)]
     unsafe fn repeat<S: Simd>(&mut self) {
         // SAFETY: there is room for a vector.
-        unsafe { (0..S::LANES).for_each(|i| *self.near().add(i) = *self.at) };
-        (self.from, self.step) = (self.near(), 0);
+        unsafe { (0..S::LANES).for_each(|i| *self.near.add(i) = *self.at) };
+        (self.from, self.step) = (self.near, 0);
     }
 }
 
@@ -395,7 +395,7 @@ unsafe fn map_rows<S: Simd>(
             if element == 0 {
                 operand.repeat::<S>();
             } else if row == 0 && period > row_len {
-                let near = operand.near();
+                let near = operand.near;
                 (0..period).step_by(row_len).for_each(|at| operand.at.copy_to_nonoverlapping(near.add(at), row_len));
                 operand.at = near;
             }
@@ -461,7 +461,7 @@ unsafe fn map_row<S: Simd>(
         // what is read in place has whole vectors.
         unsafe {
             for (n, operand) in operands.iter_mut().enumerate().filter(|(_, operand)| operand.step > 0) {
-                let (stride, near) = (rows.strides(n).0, operand.near());
+                let (stride, near) = (rows.strides(n).0, operand.near);
                 operand.from = operand.at;
                 if stride > 1 || count < padded {
                     (0..count).for_each(|i| *near.add(i) = *operand.at.add(i * stride));
