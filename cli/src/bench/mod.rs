@@ -1,6 +1,7 @@
 //! `kiln bench`: a model's time beside other engines', and where it goes.
 //!
-//! All engines stay loaded and take turns, so that a noisy machine is noisy for all of them; what is quoted is medians.
+//! All engines stay loaded and take turns, so that a noisy machine is noisy for all of them; what is quoted is medians, of
+//! times and of the ratios of turns that were neighbours.
 
 mod engine;
 pub mod layers;
@@ -81,15 +82,26 @@ impl Rival {
 pub struct Timing {
     pub engine: String,
     pub threads: usize,
-    /// Milliseconds of a run, a median for each turn, sorted; or why there are none.
+    /// Milliseconds of a run, a median for each turn, in the order they were taken; or why there are none.
     pub turns: Result<Vec<f64>, String>,
     /// Most bytes the engine's process had in memory, where it tells.
     pub memory: Option<u64>,
 }
 
 impl Timing {
-    pub fn median(&self) -> Option<f64> {
-        self.turns.as_ref().ok().and_then(|turns| turns.get(turns.len() / 2).copied())
+    /// The median turn, the least and the greatest.
+    pub fn spread(&self) -> Option<(f64, f64, f64)> {
+        let mut turns = self.turns.as_ref().ok()?.clone();
+        turns.sort_by(f64::total_cmp);
+        Some((*turns.get(turns.len() / 2)?, *turns.first()?, *turns.last()?))
+    }
+
+    /// The median of the ratios of neighbouring turns, this engine's over another's.
+    pub fn against(&self, other: &Timing) -> Option<f64> {
+        let pairs = self.turns.as_ref().ok()?.iter().zip(other.turns.as_ref().ok()?);
+        let mut ratios: Vec<f64> = pairs.map(|(mine, theirs)| mine / theirs).collect();
+        ratios.sort_by(f64::total_cmp);
+        ratios.get(ratios.len() / 2).copied()
     }
 }
 
@@ -161,10 +173,7 @@ impl Bench {
                 }
             }
             let first = timings.iter().position(|timing| timing.threads == threads).unwrap_or(timings.len());
-            for (i, (mut engine, mut turns)) in engines.into_iter().enumerate() {
-                if let Ok(turns) = &mut turns {
-                    turns.sort_by(f64::total_cmp);
-                }
+            for (i, (mut engine, turns)) in engines.into_iter().enumerate() {
                 let memory = engine.ask("memory").ok().and_then(|bytes| bytes.parse().ok());
                 timings.insert(first + i, Timing { engine: engine.name.clone(), threads, turns, memory });
             }

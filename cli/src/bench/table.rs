@@ -9,18 +9,19 @@ pub fn print(results: &Results) {
     for timing in &results.timings {
         if timing.threads != threads {
             threads = timing.threads;
-            kiln = timing.median();
+            kiln = Some(timing).filter(|timing| timing.engine == "kiln");
             println!("{threads} thread{}", if threads == 1 { "" } else { "s" });
         }
         let name = &timing.engine;
-        let Ok(turns) = &timing.turns else {
-            println!("  {name:22} refused: {}", timing.turns.as_ref().err().map_or("", String::as_str));
+        if let Err(reason) = &timing.turns {
+            println!("  {name:22} refused: {reason}");
             continue;
-        };
-        let (Some(median), Some(low), Some(high)) = (timing.median(), turns.first(), turns.last()) else { continue };
-        let note = match kiln {
+        }
+        let Some((median, low, high)) = timing.spread() else { continue };
+        let ratio = kiln.and_then(|kiln: &Timing| kiln.against(timing));
+        let note = match ratio {
             Some(_) if name == "kiln" => speed(results, timing),
-            Some(kiln) => format!("kiln takes {:.2} of it", kiln / median),
+            Some(ratio) => format!("kiln takes {ratio:.2} of it"),
             None => String::new(),
         };
         println!("  {name:22} {median:9.4} ms  ({low:.4} to {high:.4})  {note}");
@@ -55,7 +56,10 @@ pub fn print(results: &Results) {
 
 /// Operations a second of a run, beside what the cores could do.
 fn speed(results: &Results, timing: &Timing) -> String {
-    let (Some(macs), Some(ms)) = (results.macs.filter(|&macs| macs > 0), timing.median()) else { return String::new() };
+    let (Some(macs), Some(ms)) = (results.macs.filter(|&macs| macs > 0), timing.spread().map(|(median, ..)| median))
+    else {
+        return String::new();
+    };
     let speed = macs as f64 / ms * 1e3;
     let of_peak = 100.0 * speed / (results.peak * timing.threads.max(1) as f64);
     format!("{:.0} GFLOP/s, {of_peak:.0} % of peak", speed * 2e-9)
@@ -67,7 +71,7 @@ pub fn json(results: &Results) -> String {
         serde_json::json!({
             "engine": timing.engine,
             "threads": timing.threads,
-            "ms": timing.median(),
+            "ms": timing.spread().map(|(median, ..)| median),
             "turns": timing.turns.as_ref().ok(),
             "refused": timing.turns.as_ref().err(),
             "memory_bytes": timing.memory,

@@ -8,9 +8,14 @@ use std::fs;
 impl Measured {
     /// What an engine took on a number of threads, in milliseconds: median, least and greatest turn.
     fn ms(&self, engine: &str, threads: u64) -> Option<(f64, f64, f64)> {
-        let timing = self.timing(engine, threads)?;
-        let turns: Vec<f64> = timing["turns"].as_array()?.iter().filter_map(Value::as_f64).collect();
-        Some((timing["ms"].as_f64()?, *turns.first()?, *turns.last()?))
+        let turns = sorted(self.turns(engine, threads)?);
+        Some((*turns.get(turns.len() / 2)?, *turns.first()?, *turns.last()?))
+    }
+
+    /// The turns of an engine in the order they were taken.
+    fn turns(&self, engine: &str, threads: u64) -> Option<Vec<f64>> {
+        let turns = self.timing(engine, threads)?["turns"].as_array()?;
+        Some(turns.iter().filter_map(Value::as_f64).collect())
     }
 
     fn timing(&self, engine: &str, threads: u64) -> Option<&Value> {
@@ -20,9 +25,11 @@ impl Measured {
         self.bench["timings"].as_array()?.iter().find(of)
     }
 
-    /// kiln's time over another's.
+    /// kiln's time over another's: the median of the ratios of neighbouring turns, which others' work on the machine moves least.
     fn ratio(&self, engine: &str, threads: u64) -> Option<f64> {
-        Some(self.ms("kiln", threads)?.0 / self.ms(engine, threads)?.0)
+        let (kiln, other) = (self.turns("kiln", threads)?, self.turns(engine, threads)?);
+        let ratios = sorted(kiln.iter().zip(&other).map(|(kiln, other)| kiln / other).collect());
+        ratios.get(ratios.len() / 2).copied()
     }
 
     /// kiln's time over that of the fastest peer.
@@ -39,6 +46,11 @@ impl Measured {
     fn number(&self, key: &str) -> Option<f64> {
         self.bench[key].as_f64()
     }
+}
+
+fn sorted(mut x: Vec<f64>) -> Vec<f64> {
+    x.sort_by(f64::total_cmp);
+    x
 }
 
 const PEERS: [&str; 2] = ["onnxruntime", "openvino"];
@@ -103,7 +115,7 @@ pub fn page(all: &[Measured], empty: u64) -> String {
         text,
         "# Performance\n\n\
          Written by `cargo xtask peers`; do not edit. Milliseconds of one run, in f32: the median over turns that all engines take one after another, and in\n\
-         brackets the fastest and the slowest turn. Each engine has the same inputs and number of threads; kiln's outputs were compared with onnxruntime's before\n\
+         brackets the fastest and the slowest turn; a ratio is the median over neighbouring turns. Each engine has the same inputs and number of threads; kiln's outputs were compared with onnxruntime's before\n\
          anything was timed. Python calls onnxruntime and OpenVINO, which costs them a few microseconds a run. The limit is what the multiplications of the\n\
          direct algorithms take one core at its measured peak. PyTorch exported resnet50 to minilm_16, bilstm and mlp,\n\
          with random weights; the others are as their authors published them.\n\n\
