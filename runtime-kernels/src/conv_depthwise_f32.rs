@@ -124,11 +124,11 @@ impl Task for Lines<'_> {
         for piece in 0..pieces {
             let from = pairs * piece / pieces * 32;
             let channels = from..if piece + 1 == pieces { groups } else { pairs * (piece + 1) / pieces * 32 };
-            let mut from = pixels.start;
-            while from < pixels.end {
-                let (line, start) = (from / output[2], from % output[2]);
-                let n = (output[2] - start).min(pixels.end - from);
-                let out = &mut out[(from - pixels.start) * groups..][..n * groups];
+            let mut next = pixels.start;
+            while next < pixels.end {
+                let (line, start) = (next / output[2], next % output[2]);
+                let n = (output[2] - start).min(pixels.end - next);
+                let out = &mut out[(next - pixels.start) * groups..][..n * groups];
                 let (entry, d, h) = (line / output[1] / output[0], line / output[1] % output[0], line % output[1]);
                 s.enter(Line {
                     out: &mut *out,
@@ -150,7 +150,7 @@ impl Task for Lines<'_> {
                     tile_stride: groups,
                     out: piece,
                     out_stride: groups,
-                    row: row + from,
+                    row: row + next,
                     row_step: 1,
                     col: channels.start,
                     rows: n,
@@ -158,7 +158,7 @@ impl Task for Lines<'_> {
                 };
                 // SAFETY: these channels of the pixels.
                 unsafe { finishing.apply(area) };
-                from += n;
+                next += n;
             }
         }
     }

@@ -43,9 +43,9 @@ pub fn expm1_reduced<S: Simd>(s: S, r: S::F32) -> S::F32 {
     s.fma(s.mul(r, r), polynomial(s, r, Q), r)
 }
 
-/// e^x for |x| up to 104, where [`Simd::SIXTEENTHS`]; anything outside.
+/// e^x for |x| up to 104, where powers in steps of a sixteenth are cheap; anything outside.
 #[inline(always)]
-fn exp_by_sixteenths<S: Simd>(s: S, x: S::F32) -> S::F32 {
+fn exp_by_sixteenths<S: Simd>(s: S, x: S::F32) -> Option<S::F32> {
     // So large that what is added to it is rounded to sixteenths, which stand in its lower bits.
     let round = s.splat(786_432.0);
     let sum = s.fma(x, s.splat(core::f32::consts::LOG2_E), round);
@@ -59,8 +59,8 @@ fn exp_by_sixteenths<S: Simd>(s: S, x: S::F32) -> S::F32 {
 #[inline(always)]
 pub fn exp<S: Simd>(s: S, x: S::F32) -> S::F32 {
     let x = s.min(s.splat(HIGHEST), s.max(s.splat(LOWEST), x));
-    if S::SIXTEENTHS {
-        return exp_by_sixteenths(s, x);
+    if let Some(power) = exp_by_sixteenths(s, x) {
+        return power;
     }
     let (n, r) = reduce(s, x);
     s.ldexp(s.add(s.splat(1.0), expm1_reduced(s, r)), n)
@@ -69,8 +69,8 @@ pub fn exp<S: Simd>(s: S, x: S::F32) -> S::F32 {
 /// e^x for |x| up to 87, at less cost; anything outside.
 #[inline(always)]
 pub fn exp_bounded<S: Simd>(s: S, x: S::F32) -> S::F32 {
-    if S::SIXTEENTHS {
-        return exp_by_sixteenths(s, x);
+    if let Some(power) = exp_by_sixteenths(s, x) {
+        return power;
     }
     let (n, r) = reduce(s, x);
     let power = s.from_bits(s.shl_i32::<23>(s.add_i32(s.to_i32(n), s.splat_i32(127))));
@@ -80,8 +80,8 @@ pub fn exp_bounded<S: Simd>(s: S, x: S::F32) -> S::F32 {
 /// e^x for x up to 87, at less cost; zero where that is below 2^-126.5, and perhaps where it is below 2^-126.
 #[inline(always)]
 pub fn exp_flushed<S: Simd>(s: S, x: S::F32) -> S::F32 {
-    if S::SIXTEENTHS {
-        return s.select(s.lt(x, s.splat(LOWEST_NORMAL)), s.splat(0.0), exp_by_sixteenths(s, x));
+    if let Some(power) = exp_by_sixteenths(s, x) {
+        return s.select(s.lt(x, s.splat(LOWEST_NORMAL)), s.splat(0.0), power);
     }
     // This gives n = -127, and the exponent bits of 2^n come out as those of zero.
     exp_bounded(s, s.max(s.splat(-88.0), x))

@@ -30,9 +30,6 @@ pub trait Simd: Copy + 'static {
     /// tile of so many panels.
     const TILE_ROWS: [usize; 4];
 
-    /// Whether sixteen floats can be looked up in a register, by which powers of two in steps of a sixteenth are cheap.
-    const SIXTEENTHS: bool = false;
-
     /// `LANES` floats.
     type F32: Copy;
     /// `LANES` 32-bit signed integers.
@@ -99,11 +96,11 @@ pub trait Simd: Copy + 'static {
         self.mul(a, self.from_bits(self.shl_i32::<23>(second)))
     }
     /// `(1 + p) 2^k` for a `k` between -252 and 252 in whole sixteenths, of which the lower four bits of `sixteenths` say
-    /// how many exceed the integer below; only where [`Simd::SIXTEENTHS`].
+    /// how many exceed the integer below; nothing where sixteen floats cannot be looked up in a register.
     #[inline(always)]
-    fn scale_sixteenths(self, p: Self::F32, k: Self::F32, sixteenths: Self::I32) -> Self::F32 {
-        let _ = (k, sixteenths);
-        p
+    fn scale_sixteenths(self, p: Self::F32, k: Self::F32, sixteenths: Self::I32) -> Option<Self::F32> {
+        let _ = (p, k, sixteenths);
+        None
     }
     /// `|a|` with the sign of `sign`.
     #[inline(always)]

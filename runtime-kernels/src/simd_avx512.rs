@@ -83,7 +83,6 @@ const POWERS: [f32; 16] = [
 impl Simd for Avx512 {
     const NAME: &'static str = "avx512";
     const LANES: usize = 16;
-    const SIXTEENTHS: bool = true;
     const TILE_ROWS: [usize; 4] = [8, 14, 8, 6];
 
     type F32 = __m512;
@@ -169,11 +168,11 @@ impl Simd for Avx512 {
         avx512!(_mm512_fmadd_ps(_mm512_fnmadd_ps(near, b, a), inverse, near))
     }
     #[inline(always)]
-    fn scale_sixteenths(self, p: __m512, k: __m512, sixteenths: __m512i) -> __m512 {
+    fn scale_sixteenths(self, p: __m512, k: __m512, sixteenths: __m512i) -> Option<__m512> {
         // SAFETY: an array of sixteen floats; the token proves the instruction set.
         let step = unsafe { _mm512_permutexvar_ps(sixteenths, _mm512_loadu_ps(POWERS.as_ptr())) };
         // It rounds `k` down.
-        avx512!(_mm512_scalef_ps(_mm512_fmadd_ps(step, p, step), k))
+        Some(avx512!(_mm512_scalef_ps(_mm512_fmadd_ps(step, p, step), k)))
     }
     #[inline(always)]
     fn neg(self, a: __m512) -> __m512 {

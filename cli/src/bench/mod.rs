@@ -91,18 +91,20 @@ pub struct Timing {
 impl Timing {
     /// The median turn, the least and the greatest.
     pub fn spread(&self) -> Option<(f64, f64, f64)> {
-        let mut turns = self.turns.as_ref().ok()?.clone();
-        turns.sort_by(f64::total_cmp);
-        Some((*turns.get(turns.len() / 2)?, *turns.first()?, *turns.last()?))
+        spread(self.turns.as_ref().ok()?.clone())
     }
 
     /// The median of the ratios of neighbouring turns, this engine's over another's.
     pub fn against(&self, other: &Timing) -> Option<f64> {
         let pairs = self.turns.as_ref().ok()?.iter().zip(other.turns.as_ref().ok()?);
-        let mut ratios: Vec<f64> = pairs.map(|(mine, theirs)| mine / theirs).collect();
-        ratios.sort_by(f64::total_cmp);
-        ratios.get(ratios.len() / 2).copied()
+        spread(pairs.map(|(mine, theirs)| mine / theirs).collect()).map(|(median, ..)| median)
     }
+}
+
+/// The median, the least and the greatest of some numbers, if there are any.
+fn spread(mut x: Vec<f64>) -> Option<(f64, f64, f64)> {
+    x.sort_by(f64::total_cmp);
+    Some((*x.get(x.len() / 2)?, *x.first()?, *x.last()?))
 }
 
 /// Everything a bench found out.
@@ -178,8 +180,7 @@ impl Bench {
                 timings.insert(first + i, Timing { engine: engine.name.clone(), threads, turns, memory });
             }
         }
-        peaks.sort_by(f64::total_cmp);
-        let peak = peaks.get(peaks.len() / 2).copied().unwrap_or_else(|| peak::peak(isa));
+        let peak = spread(peaks).map_or_else(|| peak::peak(isa), |(median, ..)| median);
         let mut found = Vec::new();
         if self.layers {
             progress.set_message("building with a clock around each step");

@@ -68,10 +68,12 @@ fn speed(results: &Results, timing: &Timing) -> String {
 /// As one object.
 pub fn json(results: &Results) -> String {
     let timing = |timing: &Timing| {
+        let kiln = results.timings.iter().find(|kiln| kiln.engine == "kiln" && kiln.threads == timing.threads);
         serde_json::json!({
             "engine": timing.engine,
             "threads": timing.threads,
             "ms": timing.spread().map(|(median, ..)| median),
+            "kiln_takes": kiln.and_then(|kiln| kiln.against(timing)),
             "turns": timing.turns.as_ref().ok(),
             "refused": timing.turns.as_ref().err(),
             "memory_bytes": timing.memory,

@@ -178,8 +178,8 @@ fn share_out(runs: &mut Vec<(Dim, bool)>) {
     if outer >= LEAST_RUNS || inner < LEAST_INNER || len.saturating_mul(outer).saturating_mul(inner) < WORTH_SHARING {
         return;
     }
-    let share = (LEAST_RUNS..=len / LEAST_LEN).take(MOST_RUNS as usize).filter(|n| len % n == 0).last();
-    if let Some(n) = share {
+    let most = MOST_RUNS.min(len / LEAST_LEN);
+    if let Some(n) = (LEAST_RUNS..=most).rev().find(|n| len % n == 0) {
         runs[at].0 = Dim::from(len / n);
         runs.insert(at, (Dim::from(n), true));
     }
@@ -277,6 +277,21 @@ impl ReduceKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_runs_are_cut_where_threads_can_divide_them() {
+        let cut = |outer: i64, len: i64, inner: i64| {
+            let mut runs = vec![(Dim::from(outer), false), (Dim::from(len), true), (Dim::from(inner), false)];
+            share_out(&mut runs);
+            runs.iter().map(|(size, _)| size.as_const().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(cut(1, 112 * 112, 32), [1, 128, 98, 32]);
+        assert_eq!(cut(2, 14 * 14, 480), [2, 7, 28, 480]);
+        // Few elements, rows enough, none between those of a run, and no even shares.
+        for (outer, len, inner) in [(1, 49, 96), (64, 196, 480), (1, 1 << 20, 1), (1, 10_007, 64), (0, 1 << 20, 64)] {
+            assert_eq!(cut(outer, len, inner), [outer, len, inner]);
+        }
+    }
 
     #[test]
     fn axes_need_not_be_neighbours() {

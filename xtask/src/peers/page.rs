@@ -8,14 +8,9 @@ use std::fs;
 impl Measured {
     /// What an engine took on a number of threads, in milliseconds: median, least and greatest turn.
     fn ms(&self, engine: &str, threads: u64) -> Option<(f64, f64, f64)> {
-        let turns = sorted(self.turns(engine, threads)?);
-        Some((*turns.get(turns.len() / 2)?, *turns.first()?, *turns.last()?))
-    }
-
-    /// The turns of an engine in the order they were taken.
-    fn turns(&self, engine: &str, threads: u64) -> Option<Vec<f64>> {
-        let turns = self.timing(engine, threads)?["turns"].as_array()?;
-        Some(turns.iter().filter_map(Value::as_f64).collect())
+        let timing = self.timing(engine, threads)?;
+        let turns = || timing["turns"].as_array().into_iter().flatten().filter_map(Value::as_f64);
+        Some((timing["ms"].as_f64()?, turns().min_by(f64::total_cmp)?, turns().max_by(f64::total_cmp)?))
     }
 
     fn timing(&self, engine: &str, threads: u64) -> Option<&Value> {
@@ -25,11 +20,9 @@ impl Measured {
         self.bench["timings"].as_array()?.iter().find(of)
     }
 
-    /// kiln's time over another's: the median of the ratios of neighbouring turns, which others' work on the machine moves least.
+    /// kiln's time over another's: the median over neighbouring turns.
     fn ratio(&self, engine: &str, threads: u64) -> Option<f64> {
-        let (kiln, other) = (self.turns("kiln", threads)?, self.turns(engine, threads)?);
-        let ratios = sorted(kiln.iter().zip(&other).map(|(kiln, other)| kiln / other).collect());
-        ratios.get(ratios.len() / 2).copied()
+        self.timing(engine, threads)?["kiln_takes"].as_f64()
     }
 
     /// kiln's time over that of the fastest peer.
@@ -46,11 +39,6 @@ impl Measured {
     fn number(&self, key: &str) -> Option<f64> {
         self.bench[key].as_f64()
     }
-}
-
-fn sorted(mut x: Vec<f64>) -> Vec<f64> {
-    x.sort_by(f64::total_cmp);
-    x
 }
 
 const PEERS: [&str; 2] = ["onnxruntime", "openvino"];
