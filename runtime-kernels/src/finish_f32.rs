@@ -97,53 +97,70 @@ pub(super) struct Area {
     pub cols: usize,
 }
 
-/// Rows that are done at once, since a vector waits for its own results nearly all the time.
-const AT_ONCE: usize = 2;
-
 /// Applies the epilogue to an area, for which whoever made this vouches.
 pub(super) struct Finish<E> {
     pub area: Area,
     pub epilogue: E,
 }
 
+/// A vector of an area, or how far it is from one to the next.
+#[derive(Clone, Copy)]
+struct At {
+    tile: usize,
+    out: usize,
+    row: usize,
+    col: usize,
+}
+
+impl At {
+    #[inline(always)]
+    fn after(self, step: At) -> At {
+        At { tile: self.tile + step.tile, out: self.out + step.out, row: self.row + step.row, col: self.col + step.col }
+    }
+}
+
 impl<E: Epilogue> Task for Finish<E> {
     type Out = ();
 
+    /// Goes down the rows, a vector of columns after another, since tiles are taller than wide; along a row that is alone.
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { area, epilogue } = self;
-        for r in (0..area.rows).step_by(AT_ONCE) {
-            // The last row is done again where there are too few; all is read before anything is written.
-            let rows: [usize; AT_ONCE] = core::array::from_fn(|i| (r + i).min(area.rows - 1));
-            let row = rows.map(|r| area.row + r * area.row_step);
-            // SAFETY: rows of the tile and of the output.
-            let (tile, out) = unsafe {
-                (rows.map(|r| area.tile.add(r * area.tile_stride)), rows.map(|r| area.out.add(r * area.out_stride)))
-            };
-            let mut c = 0;
-            while c < area.cols {
-                let n = (area.cols - c).min(S::LANES);
-                // SAFETY: `n` columns from `c` are within the rows.
-                let mut v = tile.map(|tile| unsafe {
-                    match n == S::LANES {
-                        true => s.load_ptr(tile.add(c)),
-                        false => s.load_part(core::slice::from_raw_parts(tile.add(c), n)),
-                    }
-                });
-                for i in 0..AT_ONCE {
-                    v[i] = epilogue.apply(s, v[i], row[i], area.col + c, n);
+        let Area { tile, out, rows, cols, .. } = area;
+        let down = At { tile: area.tile_stride, out: area.out_stride, row: area.row_step, col: 0 };
+        let along = At { tile: S::LANES, out: S::LANES, row: 0, col: S::LANES };
+        let whole = cols / S::LANES;
+        let (lines, vectors, step) = if rows > 1 { (whole, rows, down) } else { (rows, whole, along) };
+        let mut first = At { tile: 0, out: 0, row: area.row, col: area.col };
+        for _ in 0..lines {
+            let mut at = first;
+            for i in (0..vectors).step_by(2) {
+                // Two at once, since a vector waits for its own results nearly all the time; the last is done again where
+                // there is none left. All is read before anything is written.
+                let next = if i + 1 < vectors { at.after(step) } else { at };
+                // SAFETY: whole vectors of the area.
+                unsafe {
+                    let (a, b) = (s.load_ptr(tile.add(at.tile)), s.load_ptr(tile.add(next.tile)));
+                    let a = epilogue.apply(s, a, at.row, at.col, S::LANES);
+                    let b = epilogue.apply(s, b, next.row, next.col, S::LANES);
+                    s.store_ptr(a, out.add(at.out));
+                    s.store_ptr(b, out.add(next.out));
                 }
-                for i in 0..AT_ONCE {
-                    // SAFETY: as above.
-                    unsafe {
-                        match n == S::LANES {
-                            true => s.store_ptr(v[i], out[i].add(c)),
-                            false => s.store_part(v[i], core::slice::from_raw_parts_mut(out[i].add(c), n)),
-                        }
-                    }
-                }
-                c += S::LANES;
+                at = next.after(step);
             }
+            first = first.after(along);
+        }
+        let rest = cols % S::LANES;
+        let mut at =
+            At { tile: whole * S::LANES, out: whole * S::LANES, row: area.row, col: area.col + whole * S::LANES };
+        for _ in 0..if rest > 0 { rows } else { 0 } {
+            // SAFETY: the columns that are left of a row of the area.
+            unsafe {
+                let v = s.load_part(core::slice::from_raw_parts(tile.add(at.tile), rest));
+                let v = epilogue.apply(s, v, at.row, at.col, rest);
+                s.store_part(v, core::slice::from_raw_parts_mut(out.add(at.out), rest));
+            }
+            at = at.after(down);
         }
     }
 }

@@ -27,7 +27,7 @@ const HIGHEST: f32 = 89.0;
 const LOWEST: f32 = -104.0;
 
 /// Below this, e^x is denormal.
-const LOWEST_NORMAL: f32 = -87.336_54;
+pub const LOWEST_NORMAL: f32 = -87.336_54;
 
 /// n and r of x = n ln 2 + r, for |x| below 2^15.
 #[inline(always)]
@@ -43,9 +43,9 @@ pub fn expm1_reduced<S: Simd>(s: S, r: S::F32) -> S::F32 {
     s.fma(s.mul(r, r), polynomial(s, r, Q), r)
 }
 
-/// e^x for |x| up to 104, where powers in steps of a sixteenth are cheap; anything outside.
+/// e^x for x from -104 to 2^17 (infinite from 89 on), where powers in steps of a sixteenth are cheap; anything outside.
 #[inline(always)]
-fn exp_by_sixteenths<S: Simd>(s: S, x: S::F32) -> Option<S::F32> {
+pub fn exp_by_sixteenths<S: Simd>(s: S, x: S::F32) -> Option<S::F32> {
     // So large that what is added to it is rounded to sixteenths, which stand in its lower bits.
     let round = s.splat(786_432.0);
     let sum = s.fma(x, s.splat(core::f32::consts::LOG2_E), round);
@@ -81,7 +81,7 @@ pub fn exp_bounded<S: Simd>(s: S, x: S::F32) -> S::F32 {
 #[inline(always)]
 pub fn exp_flushed<S: Simd>(s: S, x: S::F32) -> S::F32 {
     if let Some(power) = exp_by_sixteenths(s, x) {
-        return s.select(s.lt(x, s.splat(LOWEST_NORMAL)), s.splat(0.0), power);
+        return s.zero_below(x, s.splat(LOWEST_NORMAL), power);
     }
     // This gives n = -127, and the exponent bits of 2^n come out as those of zero.
     exp_bounded(s, s.max(s.splat(-88.0), x))

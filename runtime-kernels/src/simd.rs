@@ -77,6 +77,12 @@ pub trait Simd: Copy + 'static {
     fn ratio(self, a: Self::F32, b: Self::F32) -> Self::F32 {
         self.div(a, b)
     }
+    /// `a / divisor` or the float next to it, for a divisor from 2^-60 to 2^60; cheaper than `div` where the divisor is a
+    /// constant and divisions are slow.
+    #[inline(always)]
+    fn div_by(self, a: Self::F32, divisor: f32) -> Self::F32 {
+        self.div(a, self.splat(divisor))
+    }
     /// `a * b + c`
     fn fma(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
     /// `a * b + c` rounded once (or as good as, through double precision), whatever it costs.
@@ -143,6 +149,12 @@ pub trait Simd: Copy + 'static {
     fn any(self, m: Self::Mask) -> bool;
     /// `if m { a } else { b }`
     fn select(self, m: Self::Mask, a: Self::F32, b: Self::F32) -> Self::F32;
+
+    /// `v`, but 0 where `x < low`.
+    #[inline(always)]
+    fn zero_below(self, x: Self::F32, low: Self::F32, v: Self::F32) -> Self::F32 {
+        self.select(self.lt(x, low), self.splat(0.0), v)
+    }
 
     /// The bits of `a` as integers.
     fn to_bits(self, a: Self::F32) -> Self::I32;

@@ -168,6 +168,15 @@ impl Simd for Avx512 {
         avx512!(_mm512_fmadd_ps(_mm512_fnmadd_ps(near, b, a), inverse, near))
     }
     #[inline(always)]
+    fn div_by(self, a: __m512, divisor: f32) -> __m512 {
+        // By the reciprocal, less what that is too much, but where the quotient is infinite.
+        let (divisor, inverse) = (self.splat(divisor), self.splat(1.0 / divisor));
+        let near = avx512!(_mm512_mul_ps(a, inverse));
+        let excess = avx512!(_mm512_fmsub_ps(near, divisor, a));
+        const INFINITE: i32 = 0x18;
+        avx512!(_mm512_mask3_fnmadd_ps(excess, inverse, near, !_mm512_fpclass_ps_mask::<INFINITE>(near)))
+    }
+    #[inline(always)]
     fn scale_sixteenths(self, p: __m512, k: __m512, sixteenths: __m512i) -> Option<__m512> {
         // SAFETY: an array of sixteen floats; the token proves the instruction set.
         let step = unsafe { _mm512_permutexvar_ps(sixteenths, _mm512_loadu_ps(POWERS.as_ptr())) };
@@ -245,6 +254,11 @@ impl Simd for Avx512 {
         avx512!(_mm512_mask_blend_ps(m, b, a))
     }
 
+    #[inline(always)]
+    fn zero_below(self, x: __m512, low: __m512, v: __m512) -> __m512 {
+        // One comparison whose mask the instruction that makes `v` can take; turning one round would be another.
+        avx512!(_mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLT_UQ>(x, low), v))
+    }
     #[inline(always)]
     fn to_bits(self, a: __m512) -> __m512i {
         avx512!(_mm512_castps_si512(a))

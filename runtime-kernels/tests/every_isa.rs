@@ -75,6 +75,7 @@ impl kiln_kernels::simd::Task for Operation {
         is(truth(s.not(s.lt(va, vb))), float(!matches!(a.partial_cmp(&b), Some(std::cmp::Ordering::Less))), "not lt");
         is(truth(s.or(s.lt(va, vb), s.eq(va, vb))), float(a <= b), "or");
         is(truth(s.and(s.le(va, vb), s.le(vb, va))), float(a == b), "and");
+        is(s.zero_below(va, vb, s.splat(7.0)), if a < b { 0.0 } else { 7.0 }, "zero_below");
         assert_eq!(s.any(s.lt(va, vb)), a < b);
         if a.abs() < 1e6 {
             is(s.to_f32(s.to_i32(va)), a.trunc() + 0.0, "to_i32");
@@ -91,6 +92,41 @@ impl kiln_kernels::simd::Task for Operation {
         is_i32(s.xor_i32(vi, vj), i ^ j, "xor");
         is_i32(s.shl_i32::<5>(vi), i << 5, "shl");
         is_i32(s.shr_i32::<5>(vi), i >> 5, "shr");
+    }
+}
+
+#[test]
+fn quotients_by_numbers_are_right() {
+    struct Quotients;
+    impl OnIsa for Quotients {
+        fn run<S: Simd>(&mut self, s: S) {
+            for divisor in [3.0, 6.0, 7.0, 255.0, 0.1, 1.999_999_9, 1e10, 3e-12] {
+                let step = if cfg!(miri) { 90_000_001 } else { 4_001 };
+                let sweep = (0..u32::MAX).step_by(step).map(f32::from_bits);
+                for a in sweep.chain([0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::NAN]) {
+                    s.enter(Quotient { a, divisor });
+                }
+            }
+        }
+    }
+    assert!(each_isa(&mut Quotients) > 0);
+}
+
+struct Quotient {
+    a: f32,
+    divisor: f32,
+}
+
+impl kiln_kernels::simd::Task for Quotient {
+    type Out = ();
+
+    fn run<S: Simd>(self, s: S) {
+        let Self { a, divisor } = self;
+        let want = a / divisor;
+        let mut lanes = [0.0; 16];
+        s.store(s.div_by(s.splat(a), divisor), &mut lanes);
+        let (got, apart) = (lanes[0], lanes[0].to_bits().abs_diff(want.to_bits()));
+        assert!(apart <= 1 || got.is_nan() && want.is_nan(), "{}: {a:e} / {divisor:e} is {got:e}", S::NAME);
     }
 }
 

@@ -95,7 +95,16 @@ fn live(map: &Map) -> Vec<bool> {
     live
 }
 
-fn simd_body(Template { map, given }: &Template, input: &dyn Fn(usize) -> TokenStream) -> TokenStream {
+/// The number that instruction `at` is, if the function is not given it.
+fn number(template: &Template, at: usize) -> Option<f32> {
+    match template.map.insts[at].0 {
+        Inst::Const(bits) if !template.given.contains(&at) => Some(f64::from_bits(bits) as f32),
+        _ => None,
+    }
+}
+
+fn simd_body(template: &Template, input: &dyn Fn(usize) -> TokenStream) -> TokenStream {
+    let Template { map, given } = template;
     let live = live(map);
     let lets = map.insts.iter().enumerate().filter(|&(at, _)| live[at]).map(|(at, &(inst, _))| {
         let value = match inst {
@@ -111,7 +120,14 @@ fn simd_body(Template { map, given }: &Template, input: &dyn Fn(usize) -> TokenS
                 quote!(s.splat(#value))
             }
             Inst::Unary(op, a) => simd_unary(op, &v(a)),
-            Inst::Binary(op, a, b) => simd_binary(op, &v(a), &v(b)),
+            Inst::Binary(Binary::Div, a, b) if let Some(divisor) = number(template, b) => simd_quotient(&v(a), divisor),
+            Inst::Binary(op, a, b) => {
+                let is_const = |at: usize| matches!(map.insts[at].0, Inst::Const(_));
+                // Bounds with a constant first are cheaper, see `Simd::min`.
+                let swap = matches!(op, Binary::Min | Binary::Max) && is_const(b) && !is_const(a);
+                let (a, b) = if swap { (b, a) } else { (a, b) };
+                simd_binary(op, &v(a), &v(b))
+            }
             Inst::Select(a, b, c) => {
                 let (a, b, c) = (v(a), v(b), v(c));
                 quote!(s.select(#a, #b, #c))
@@ -155,6 +171,20 @@ fn simd_unary(op: Unary, a: &Ident) -> TokenStream {
     };
     let method = format_ident!("{method}");
     quote!(s.#method(#a))
+}
+
+/// `a` divided by a number: where that is a power of two, a product is the same.
+fn simd_quotient(a: &Ident, divisor: f32) -> TokenStream {
+    let literal = f32_literal(divisor);
+    if !(2f32.powi(-60)..2f32.powi(60)).contains(&divisor) {
+        return quote!(s.div(#a, s.splat(#literal)));
+    }
+    let is_power_of_two = divisor.to_bits() << 9 == 0;
+    if is_power_of_two {
+        let inverse = f32_literal(1.0 / divisor);
+        return quote!(s.mul(#a, s.splat(#inverse)));
+    }
+    quote!(s.div_by(#a, #literal))
 }
 
 fn simd_binary(op: Binary, a: &Ident, b: &Ident) -> TokenStream {
