@@ -197,20 +197,23 @@ impl Task for Line<'_> {
         let many = const { S::LANES == 16 };
         match (kernel[2], stride[2], dilation[2]) {
             _ if self.channels.len() < 2 * S::LANES => self.visit::<S, 1>(s),
-            (3, 1, 1) => self.sweep::<S, 3, 1>(s),
-            (3, 2, 1) => self.sweep::<S, 3, 2>(s),
-            (5, 1, 1) => self.sweep::<S, 5, 1>(s),
-            (5, 2, 1) if many => self.sweep::<S, 5, 2>(s),
+            (3, 1, 1) if many => self.sweep::<S, 7, 3, 1>(s),
+            (3, 2, 1) if many => self.sweep::<S, 7, 3, 2>(s),
+            (5, 1, 1) if many => self.sweep::<S, 7, 5, 1>(s),
+            (5, 2, 1) if many => self.sweep::<S, 7, 5, 2>(s),
+            (3, 1, 1) => self.sweep::<S, 4, 3, 1>(s),
+            (3, 2, 1) => self.sweep::<S, 4, 3, 2>(s),
+            (5, 1, 1) => self.sweep::<S, 4, 5, 1>(s),
             _ => self.visit::<S, 2>(s),
         }
     }
 }
 
-/// Repeats `body` for `i` from 0 to below `n`, at most 11. Written out, for what a loop left standing would cost: the
+/// Repeats `body` for `i` from 0 to below `n`, at most 17. Written out, for what a loop left standing would cost: the
 /// sums would live in memory, and whether it stands is up to the optimization level.
 macro_rules! repeat {
     ($i:ident in $n:expr, $body:expr) => {
-        repeat!($i in $n, $body, 0 1 2 3 4 5 6 7 8 9 10)
+        repeat!($i in $n, $body, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
     };
     ($i:ident in $n:expr, $body:expr, $($at:literal)*) => {{
         $(if $at < $n {
@@ -324,8 +327,7 @@ impl Line<'_> {
     /// Computes the channels, at least two vectors of them, by windows of `TAPS` pixels side by side, `STEP` apart.
     #[inline(always)]
     #[expect(unused_assignments, reason = "the last step of the pointer that walks along the line")]
-    fn sweep<S: Simd, const TAPS: usize, const STEP: usize>(&mut self, s: S) {
-        const P: usize = 4;
+    fn sweep<S: Simd, const P: usize, const TAPS: usize, const STEP: usize>(&mut self, s: S) {
         const V: usize = 2;
         let &ConvShape { input, pad, groups, .. } = self.shape;
         let walk = self.walk();
