@@ -30,6 +30,9 @@ pub trait Simd: Copy + 'static {
     /// tile of so many panels.
     const TILE_ROWS: [usize; 4];
 
+    /// Whether `load_first` and `store_first` leave lanes out, which costs them no more than all would.
+    const CHEAP_PARTS: bool = false;
+
     /// `LANES` floats.
     type F32: Copy;
     /// `LANES` 32-bit signed integers.
@@ -56,6 +59,27 @@ pub trait Simd: Copy + 'static {
     /// # Safety
     /// `dst` must be valid for writing `LANES` floats; no alignment is needed.
     unsafe fn store_ptr(self, v: Self::F32, dst: *mut f32);
+
+    /// The first `n` lanes, at most `LANES`, where parts are cheap; all elsewhere.
+    ///
+    /// # Safety
+    /// As [`Simd::load_ptr`], but for lanes left out.
+    #[inline(always)]
+    unsafe fn load_first(self, src: *const f32, n: usize) -> Self::F32 {
+        let _ = n;
+        // SAFETY: as the caller vouches for.
+        unsafe { self.load_ptr(src) }
+    }
+    /// Stores the first `n` lanes, at most `LANES`, where parts are cheap; all elsewhere.
+    ///
+    /// # Safety
+    /// As [`Simd::store_ptr`], but for lanes left out.
+    #[inline(always)]
+    unsafe fn store_first(self, v: Self::F32, dst: *mut f32, n: usize) {
+        let _ = n;
+        // SAFETY: as the caller vouches for.
+        unsafe { self.store_ptr(v, dst) }
+    }
 
     /// Asks for the cache line at `src` to be brought near; any address may be given, and nothing happens where there is no
     /// such instruction.

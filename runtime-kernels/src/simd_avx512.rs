@@ -84,6 +84,7 @@ impl Simd for Avx512 {
     const NAME: &'static str = "avx512";
     const LANES: usize = 16;
     const TILE_ROWS: [usize; 4] = [8, 14, 8, 6];
+    const CHEAP_PARTS: bool = true;
 
     type F32 = __m512;
     type I32 = __m512i;
@@ -106,6 +107,13 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     fn load_part(self, src: &[f32]) -> __m512 {
+        // Half a vector does not wait for writes to what would be the other half.
+        if src.len() <= 8 {
+            // SAFETY: only as many lanes are read as `src` has elements.
+            return unsafe {
+                _mm512_zextps256_ps512(_mm256_maskz_loadu_ps(first(src.len()) as __mmask8, src.as_ptr()))
+            };
+        }
         // SAFETY: only as many lanes are read as `src` has elements.
         unsafe { _mm512_maskz_loadu_ps(first(src.len()), src.as_ptr()) }
     }
@@ -117,6 +125,12 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     fn store_part(self, v: __m512, dst: &mut [f32]) {
+        if dst.len() <= 8 {
+            // SAFETY: only as many lanes are written as `dst` has elements.
+            return unsafe {
+                _mm256_mask_storeu_ps(dst.as_mut_ptr(), first(dst.len()) as __mmask8, _mm512_castps512_ps256(v))
+            };
+        }
         // SAFETY: only as many lanes are written as `dst` has elements.
         unsafe { _mm512_mask_storeu_ps(dst.as_mut_ptr(), first(dst.len()), v) }
     }
@@ -134,6 +148,17 @@ impl Simd for Avx512 {
     unsafe fn store_ptr(self, v: __m512, dst: *mut f32) {
         // SAFETY: the caller vouches for sixteen floats.
         unsafe { _mm512_storeu_ps(dst, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(self, src: *const f32, n: usize) -> __m512 {
+        // SAFETY: the caller vouches for so many floats.
+        unsafe { _mm512_maskz_loadu_ps(first(n), src) }
+    }
+    #[inline(always)]
+    unsafe fn store_first(self, v: __m512, dst: *mut f32, n: usize) {
+        // SAFETY: the caller vouches for so many floats.
+        unsafe { _mm512_mask_storeu_ps(dst, first(n), v) }
     }
 
     #[inline(always)]

@@ -214,6 +214,13 @@ struct Strips<'a> {
     ahead: Ahead,
 }
 
+impl Strips<'_> {
+    /// Whether tiles themselves leave out columns that there are not.
+    const fn writes_parts<S: Simd>() -> bool {
+        S::CHEAP_PARTS && S::LANES == PANEL
+    }
+}
+
 impl Task for Strips<'_> {
     type Out = ();
 
@@ -244,6 +251,7 @@ impl Task for Strips<'_> {
             clamp: finishing.clamp(),
             dst: out,
             dst_stride: product.out_stride,
+            last: S::LANES,
             ahead,
         };
         let area = Area {
@@ -257,8 +265,11 @@ impl Task for Strips<'_> {
             rows: rows * n,
             cols,
         };
-        if cols == panels * PANEL {
-            s.enter(AnyTile { rows, panels, operands });
+        // Of the last panel, the columns that there are.
+        let last = cols - (panels - 1) * PANEL;
+        if last == PANEL || const { Self::writes_parts::<S>() } {
+            let last = if const { Self::writes_parts::<S>() } { last } else { S::LANES };
+            s.enter(AnyTile { rows, panels, operands: Operands { last, ..operands } });
             // SAFETY: the area is what the strips just wrote.
             return unsafe { finishing.apply(area) };
         }
@@ -307,6 +318,8 @@ struct Operands {
     clamp: Option<(f32, f32)>,
     dst: *mut f32,
     dst_stride: usize,
+    /// The lanes of the last vector of a row that are columns.
+    last: usize,
     ahead: Ahead,
 }
 
@@ -351,7 +364,7 @@ fn halves<S: Simd>(s: S, rows: usize, panels: usize, operands: Operands) {
     assert!(panels > 2, "no tile has so many rows");
     let (left, right) = (2, panels - 2);
     let Operands { b, panel_stride, bias, dst, .. } = operands;
-    s.enter(AnyTile { rows, panels: left, operands });
+    s.enter(AnyTile { rows, panels: left, operands: Operands { last: S::LANES, ..operands } });
     // SAFETY: the panels and columns after the first two.
     let (b, dst) = unsafe { (b.add(left * panel_stride), dst.add(left * PANEL)) };
     let bias = if bias.is_null() { bias } else { bias.wrapping_add(left * PANEL) };
@@ -392,6 +405,12 @@ macro_rules! columns {
 }
 
 impl<const ROWS: usize, const PANELS: usize> Tile<'_, ROWS, PANELS> {
+    /// The lanes of vector `c` of a row that are columns.
+    #[inline(always)]
+    fn lanes<S: Simd>(&self, c: usize) -> usize {
+        if (c + 1) * S::LANES == PANELS * PANEL { self.0.last } else { S::LANES }
+    }
+
     /// Adds the products of one element of k to the accumulators.
     ///
     /// # Safety
@@ -475,8 +494,9 @@ impl<const ROWS: usize, const PANELS: usize> Task for Tile<'_, ROWS, PANELS> {
             if adds {
                 rows!(r, {
                     columns!(c, {
+                        let n = self.lanes::<S>(c);
                         // SAFETY: the tile's rows and columns are readable at `dst`, see `Product::strips`.
-                        acc[r][c] = unsafe { s.load_ptr(dst.add(r * dst_stride + c * S::LANES)) };
+                        acc[r][c] = unsafe { s.load_first(dst.add(r * dst_stride + c * S::LANES), n) };
                     });
                 });
             } else if !bias.is_null() {
@@ -496,8 +516,9 @@ impl<const ROWS: usize, const PANELS: usize> Task for Tile<'_, ROWS, PANELS> {
             }
             rows!(r, {
                 columns!(c, {
+                    let n = self.lanes::<S>(c);
                     // SAFETY: the tile's rows and columns are writable at `dst`, see `Product::strips`.
-                    unsafe { s.store_ptr(acc[r][c], dst.add(r * dst_stride + c * S::LANES)) };
+                    unsafe { s.store_first(acc[r][c], dst.add(r * dst_stride + c * S::LANES), n) };
                 });
             });
         }
