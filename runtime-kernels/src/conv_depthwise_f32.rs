@@ -195,15 +195,18 @@ impl Task for Line<'_> {
         let ConvShape { kernel, stride, dilation, .. } = *self.shape;
         // Sixteen registers hold too little beside five taps' weights, unless what is loaded is used often.
         let many = const { S::LANES == 16 };
+        let few = self.channels.len() < 2 * S::LANES;
         match (kernel[2], stride[2], dilation[2]) {
-            _ if self.channels.len() < 2 * S::LANES => self.visit::<S, 1>(s),
-            (3, 1, 1) if many => self.sweep::<S, 7, 3, 1>(s),
-            (3, 2, 1) if many => self.sweep::<S, 7, 3, 2>(s),
-            (5, 1, 1) if many => self.sweep::<S, 7, 5, 1>(s),
-            (5, 2, 1) if many => self.sweep::<S, 7, 5, 2>(s),
-            (3, 1, 1) => self.sweep::<S, 4, 3, 1>(s),
-            (3, 2, 1) => self.sweep::<S, 4, 3, 2>(s),
-            (5, 1, 1) => self.sweep::<S, 4, 5, 1>(s),
+            (3, 1, 1) if few && S::CHEAP_PARTS => self.sweep::<S, 7, 1, 3, 1>(s),
+            (3, 2, 1) if few && S::CHEAP_PARTS => self.sweep::<S, 7, 1, 3, 2>(s),
+            _ if few => self.visit::<S, 1>(s),
+            (3, 1, 1) if many => self.sweep::<S, 7, 2, 3, 1>(s),
+            (3, 2, 1) if many => self.sweep::<S, 7, 2, 3, 2>(s),
+            (5, 1, 1) if many => self.sweep::<S, 7, 2, 5, 1>(s),
+            (5, 2, 1) if many => self.sweep::<S, 7, 2, 5, 2>(s),
+            (3, 1, 1) => self.sweep::<S, 4, 2, 3, 1>(s),
+            (3, 2, 1) => self.sweep::<S, 4, 2, 3, 2>(s),
+            (5, 1, 1) => self.sweep::<S, 4, 2, 5, 1>(s),
             _ => self.visit::<S, 2>(s),
         }
     }
@@ -296,7 +299,7 @@ impl Line<'_> {
         [start; P]
     }
 
-    /// Stores the first `pixels` pixels' sums, `V` vectors from channel `c` on, from pixel `at` on.
+    /// Stores the first `pixels` pixels' sums, `V` vectors of so many `lanes` from channel `c` on, from pixel `at` on.
     #[inline(always)]
     fn end<S: Simd, const P: usize, const V: usize, const WHOLE: bool>(
         &mut self,
@@ -305,6 +308,7 @@ impl Line<'_> {
         at: usize,
         pixels: usize,
         c: usize,
+        lanes: usize,
     ) {
         let (groups, at) = (self.shape.groups, at - self.columns.start);
         if let Some((low, high)) = self.clamp {
@@ -315,20 +319,20 @@ impl Line<'_> {
         pixels!(j, {
             vectors!(v, {
                 if j < pixels && WHOLE {
-                    // SAFETY: `out` holds `groups` channels of each pixel, and the vectors end before theirs.
-                    unsafe { s.store_ptr(sums[j][v], out.as_mut_ptr().add(j * groups + c + v * S::LANES)) };
+                    // SAFETY: `out` holds `groups` channels of each pixel, and the lanes end before theirs.
+                    unsafe { s.store_first(sums[j][v], out.as_mut_ptr().add(j * groups + c + v * S::LANES), lanes) };
                 } else if j < pixels {
-                    s.store_part(sums[j][v], &mut out[j * groups..][..groups]);
+                    s.store_part(sums[j][v], &mut out[j * groups..][..lanes]);
                 }
             });
         });
     }
 
-    /// Computes the channels, at least two vectors of them, by windows of `TAPS` pixels side by side, `STEP` apart.
+    /// Computes the channels by windows of `TAPS` pixels side by side, `STEP` apart: `P` pixels by `V` vectors at a time, two
+    /// vectors' channels at least, or one at a time with as many lanes as there are channels.
     #[inline(always)]
     #[expect(unused_assignments, reason = "the last step of the pointer that walks along the line")]
-    fn sweep<S: Simd, const P: usize, const TAPS: usize, const STEP: usize>(&mut self, s: S) {
-        const V: usize = 2;
+    fn sweep<S: Simd, const P: usize, const V: usize, const TAPS: usize, const STEP: usize>(&mut self, s: S) {
         let &ConvShape { input, pad, groups, .. } = self.shape;
         let walk = self.walk();
         for at in self.columns.clone().step_by(P) {
@@ -343,7 +347,10 @@ impl Line<'_> {
             let w = self.w.as_ptr().wrapping_add(walk.w_first);
             let mut next = self.channels.start;
             while next < self.channels.end {
-                let c = next.min(self.channels.end - V * S::LANES);
+                let (c, lanes) = match V {
+                    1 => (next, (self.channels.end - next).min(S::LANES)),
+                    _ => (next.min(self.channels.end - V * S::LANES), S::LANES),
+                };
                 let mut sums = self.start::<S, P, V>(s, c);
                 let (mut x_slab, mut w_slab) = (x.wrapping_add(c), w.wrapping_add(c));
                 for _ in self.depth.clone() {
@@ -362,8 +369,8 @@ impl Line<'_> {
                                 let mut here = [s.splat(0.0); V];
                                 vectors!(v, {
                                     // SAFETY: this pixel is inside the image: in depth and height by the ranges, along
-                                    // the line by the mask, and the vectors end before its last channel.
-                                    here[v] = unsafe { s.load_ptr(x.add(v * S::LANES)) };
+                                    // the line by the mask, and the lanes end before its last channel.
+                                    here[v] = unsafe { s.load_first(x.add(v * S::LANES), lanes) };
                                 });
                                 repeat!(t in TAPS, {
                                     if i >= t && (i - t) % STEP == 0 && (i - t) / STEP < P {
@@ -380,7 +387,7 @@ impl Line<'_> {
                     x_slab = x_slab.wrapping_add(walk.x_depth);
                     w_slab = w_slab.wrapping_add(walk.w_depth);
                 }
-                self.end::<S, P, V, true>(s, sums, at, pixels, c);
+                self.end::<S, P, V, true>(s, sums, at, pixels, c, lanes);
                 next += V * S::LANES;
             }
         }
@@ -469,8 +476,8 @@ impl Line<'_> {
                 w_slab = w_slab.wrapping_add(walk.w_depth);
             }
             match V == 2 || whole {
-                true => self.end::<S, P, V, true>(s, sums, at, pixels, c),
-                false => self.end::<S, P, V, false>(s, sums, at, pixels, c),
+                true => self.end::<S, P, V, true>(s, sums, at, pixels, c, S::LANES),
+                false => self.end::<S, P, V, false>(s, sums, at, pixels, c, groups),
             }
             next += V * S::LANES;
         }

@@ -371,8 +371,8 @@ impl Task for MapPart<'_> {
     }
 }
 
-/// Short rows that follow one another, `len` elements in all, as one long row: what repeats with every row is laid out once for as
-/// many rows as end with a whole vector.
+/// Short rows that follow one another, `len` elements in all, as one long row: what repeats with every row is laid out once for so
+/// many rows that they end with a whole vector.
 ///
 /// # Safety
 /// `out` and the operands that do not repeat must be valid for `len` floats, those that do for a row, both where their stride
@@ -387,6 +387,8 @@ unsafe fn map_rows<S: Simd>(
     len: usize,
 ) {
     let (row_len, period) = (rows.len(), period::<S>(rows.len()));
+    // As many periods as there is room for, so that a call has enough to do.
+    let pattern = (PATTERN / period * period).min(len.next_multiple_of(period));
     for (n, operand) in operands.iter_mut().enumerate() {
         let (element, row) = rows.strides(n);
         operand.step = S::LANES;
@@ -394,16 +396,16 @@ unsafe fn map_rows<S: Simd>(
         unsafe {
             if element == 0 {
                 operand.repeat::<S>();
-            } else if row == 0 && period > row_len {
+            } else if row == 0 && pattern > row_len {
                 let near = operand.near;
-                (0..period).step_by(row_len).for_each(|at| operand.at.copy_to_nonoverlapping(near.add(at), row_len));
+                (0..pattern).step_by(row_len).for_each(|at| operand.at.copy_to_nonoverlapping(near.add(at), row_len));
                 operand.at = near;
             }
         }
     }
     let mut left = len;
     while left >= S::LANES {
-        let turn = left.min(period) / S::LANES * S::LANES;
+        let turn = left.min(pattern) / S::LANES * S::LANES;
         left -= turn;
         // SAFETY: so many vectors are left of the output, of what is dense, and of the period of what repeats; each ends at most
         // one past its end.
@@ -412,8 +414,8 @@ unsafe fn map_rows<S: Simd>(
             vectors.map(out, operands, turn / S::LANES);
             out = out.add(turn);
             for (n, operand) in operands.iter_mut().enumerate() {
-                // After a whole period what repeats begins anew; after less only the rest of a vector is left.
-                if operand.step > 0 && (rows.strides(n).1 != 0 || left < S::LANES && turn < period) {
+                // After all periods what repeats begins anew; after less only the rest of a vector is left.
+                if operand.step > 0 && (rows.strides(n).1 != 0 || left < S::LANES && turn < pattern) {
                     operand.at = operand.at.add(turn);
                 }
             }
