@@ -120,7 +120,9 @@ fn simd_body(template: &Template, input: &dyn Fn(usize) -> TokenStream) -> Token
                 quote!(s.splat(#value))
             }
             Inst::Unary(op, a) => simd_unary(op, &v(a)),
-            Inst::Binary(Binary::Div, a, b) if let Some(divisor) = number(template, b) => simd_quotient(&v(a), divisor),
+            Inst::Binary(Binary::Div, a, b) if let Some(divisor) = number(template, b) => {
+                simd_quotient(&v(a), divisor, is_gated(map, a))
+            }
             Inst::Binary(op, a, b) => {
                 let is_const = |at: usize| matches!(map.insts[at].0, Inst::Const(_));
                 // Bounds with a constant first are cheaper, see `Simd::min`.
@@ -173,14 +175,26 @@ fn simd_unary(op: Unary, a: &Ident) -> TokenStream {
     quote!(s.#method(#a))
 }
 
-/// `a` divided by a number: where that is a power of two, a product is the same.
-fn simd_quotient(a: &Ident, divisor: f32) -> TokenStream {
+/// Whether `at` is a product by something kept between bounds, as in x · min(max(x + 3, 0), 6) / 6, the way exporters write
+/// hard-swish: a quotient of such may be off by a bit, which others may not, since they may be rounded to whole numbers next.
+fn is_gated(map: &Map, at: usize) -> bool {
+    let is_bound = |at: usize| match map.insts[at].0 {
+        Inst::Binary(Binary::Min | Binary::Max, a, b) => {
+            [a, b].iter().any(|&at| matches!(map.insts[at].0, Inst::Const(_)))
+        }
+        _ => false,
+    };
+    matches!(map.insts[at].0, Inst::Binary(Binary::Mul, a, b) if is_bound(a) || is_bound(b))
+}
+
+/// `a` divided by a number: where that is a power of two, a product is the same, and where a bit does not matter, as good.
+fn simd_quotient(a: &Ident, divisor: f32, roughly: bool) -> TokenStream {
     let literal = f32_literal(divisor);
     if !(2f32.powi(-60)..2f32.powi(60)).contains(&divisor) {
         return quote!(s.div(#a, s.splat(#literal)));
     }
     let is_power_of_two = divisor.to_bits() << 9 == 0;
-    if is_power_of_two {
+    if is_power_of_two || roughly {
         let inverse = f32_literal(1.0 / divisor);
         return quote!(s.mul(#a, s.splat(#inverse)));
     }
