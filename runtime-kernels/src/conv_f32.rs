@@ -11,7 +11,7 @@ use super::matmul_f32::blocks;
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
 use super::stages::{Stages, Window};
-use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, panel_groups, shares, tile_rows, widest};
+use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, count, panel_groups, strips, tile_rows, widest};
 use super::tiles::Tiles;
 use super::window::volume;
 
@@ -330,24 +330,24 @@ impl Correlation<'_> {
         let panels = product.n.div_ceil(PANEL);
         let out = |dim: usize, i: usize| self.out_first[dim] + (first[dim] + i) * self.out_step[dim];
         let at_once = widest::<S>(product.tiles, size[2], product.window.len(), true);
-        let strips = size[2].div_ceil(tile_rows::<S>(product.row_stride, at_once.min(panels)));
+        let lines = size[0] * size[1];
+        let n_strips = lines * size[2].div_ceil(tile_rows::<S>(product.row_stride, at_once.min(panels)));
         // Few strips read a panel so seldom that it need not stay.
-        let stages =
-            if strips * size[0] * size[1] <= 3 { Stages::whole(product.window) } else { product.window.stages() };
+        let stages = if n_strips <= 3 { Stages::whole(product.window) } else { product.window.stages() };
         let mut panel = 0;
         for width in panel_groups(panels, at_once) {
-            let strips = size[2].div_ceil(tile_rows::<S>(product.row_stride, width));
+            let cut = strips(size[2], tile_rows::<S>(product.row_stride, width));
             for stage in 0..stages.n {
                 let (next, next_panel) = match stage + 1 < stages.n {
                     true => (stages.at(stage + 1), panel),
                     false => (stages.at(0), panel + width),
                 };
                 let stage = stages.at(stage);
-                let mut ahead = Ahead::of_strips(product, &next, next_panel, strips * size[0] * size[1]);
+                let mut ahead = Ahead::of_strips(product, &next, next_panel, lines * count(&cut));
                 for (d, h) in (0..size[0]).flat_map(|d| (0..size[1]).map(move |h| (d, h))) {
                     let line = (out(0, d) * self.output[1] + out(1, h)) * self.output[2];
                     let mut start = 0;
-                    for (pixels, n) in shares(size[2], strips) {
+                    for (pixels, n) in cut {
                         let row = entry_row + line + out(2, start);
                         let at = d * self.walk.stride[0] * pitch[0]
                             + h * self.walk.stride[1] * pitch[1]

@@ -10,7 +10,7 @@ use super::matmul_f32::copy_stride;
 use super::simd::{Simd, Task};
 use super::split::Part;
 use super::stages::{Stage, Window};
-use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, panel_groups, shares, tile_rows, widest};
+use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, count, panel_groups, strips, tile_rows, widest};
 use super::tiles::Tiles;
 use super::window::volume;
 
@@ -118,14 +118,14 @@ impl ConvRows<'_> {
         let panels = product.n.div_ceil(PANEL);
         let mut panel = 0;
         for width in panel_groups(panels, widest::<S>(product.tiles, n, len, true)) {
-            let strips = n.div_ceil(tile_rows::<S>(product.row_stride, width));
+            let cut = strips(n, tile_rows::<S>(product.row_stride, width));
             let (next, next_panel) = match panel + width < panels {
                 true => (&stage, panel + width),
                 false => (&next, if last { panels } else { 0 }),
             };
-            let mut ahead = Ahead::of_strips(product, next, next_panel, strips);
+            let mut ahead = Ahead::of_strips(product, next, next_panel, count(&cut));
             let mut start = 0;
-            for (rows, count) in shares(n, strips) {
+            for (rows, count) in cut {
                 let to = first + start;
                 // SAFETY: these rows are among the caller's.
                 unsafe {

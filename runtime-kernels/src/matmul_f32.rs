@@ -10,7 +10,7 @@ use super::finish_f32::{Entered, Finishing};
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
 use super::stages::{Stages, Window};
-use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, panel_groups, shares, tile_rows, widest};
+use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, count, panel_groups, strips, tile_rows, widest};
 use super::tile_transpose::{TILE, transpose_tile};
 use super::tiles::Tiles;
 
@@ -238,14 +238,14 @@ impl Task for Blocks<'_> {
                 let stage = stages.at(stage);
                 let mut panel = 0;
                 for width in panel_groups(panels, at_once) {
-                    let strips = (end - top).div_ceil(tile_rows::<S>(product.row_stride, width));
+                    let cut = strips(end - top, tile_rows::<S>(product.row_stride, width));
                     let (next, next_panel) = match panel + width < panels {
                         true => (&stage, panel + width),
                         false => (&following, after),
                     };
-                    let mut ahead = Ahead::of_strips(product, next, next_panel, strips);
+                    let mut ahead = Ahead::of_strips(product, next, next_panel, count(&cut));
                     let mut start = top;
-                    for (rows, n) in shares(end - top, strips) {
+                    for (rows, n) in cut {
                         // SAFETY: `n` strips of `rows` rows of `a` from `start`, each a tile's at most, and whole panels; the
                         // caller vouches for both.
                         unsafe {

@@ -65,6 +65,31 @@ pub(super) fn shares(n: usize, of: usize) -> [(usize, usize); 2] {
     [(size + 1, larger), (size, of - larger)]
 }
 
+/// Rows up to which there are tiles of every height. Of higher ones only the highest is worth its code.
+const LOW_ROWS: usize = 8;
+
+/// The strips that `n` rows are cut into, none higher than `most`: heights that tiles have, and how many strips have them.
+#[inline(always)]
+pub(super) fn strips(n: usize, most: usize) -> [(usize, usize); 3] {
+    if most <= LOW_ROWS {
+        let [first, second] = shares(n, n.div_ceil(most));
+        return [first, second, (0, 0)];
+    }
+    let (mut whole, mut rest) = (n / most, n % most);
+    // One row costs as much as several, so that two strips alike are better than a high one and the lowest.
+    if whole > 0 && rest > 0 && rest + most <= 2 * LOW_ROWS {
+        (whole, rest) = (whole - 1, rest + most);
+    }
+    let [first, second] = shares(rest, rest.div_ceil(LOW_ROWS));
+    [(most, whole), first, second]
+}
+
+/// How many strips these are.
+#[inline(always)]
+pub(super) fn count(strips: &[(usize, usize); 3]) -> usize {
+    strips.iter().map(|&(_, n)| n).sum()
+}
+
 /// Floats of B, over all panels, from which on they are asked for ahead: fewer are likely near from the last run.
 const FAR_LEN: usize = 72 * 1024;
 
@@ -353,9 +378,10 @@ impl Task for AnyTile {
     }
 }
 
-/// Whether there is a tile of so many rows and panels: wide ones are for long strips alone, which are cut to fit them.
+/// Whether there is a tile of so many rows and panels, which [`strips`] are cut to; wide ones are for long strips alone.
 const fn has<S: Simd>(rows: usize, panels: usize) -> bool {
-    rows <= S::TILE_ROWS[panels - 1] && (panels <= 2 || rows >= 5)
+    let most = S::TILE_ROWS[panels - 1];
+    rows <= most && (rows <= LOW_ROWS || rows == most) && (panels <= 2 || rows >= 5)
 }
 
 /// Does with two narrower tiles what is too low for its width.
