@@ -35,6 +35,40 @@ pub struct Plan {
     pub texts: Option<Vec<String>>,
     /// Multiplications with addition of one run, contractions only.
     pub macs: Dim,
+    /// Whether threads share the work.
+    pub threads: Threads,
+}
+
+/// Whether threads share a model's work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Threads {
+    /// They were not asked for.
+    Off,
+    /// They were, but steps are too short: what is won in each is lost in waiting for the others and for what they wrote.
+    Idle,
+    /// They do.
+    On,
+}
+
+impl Threads {
+    /// For these steps, if threads are asked for.
+    ///
+    /// Sharing a step costs some 9 microseconds, as two networks agree that have 10 (two threads take 1.4 times as long) and 33
+    /// microseconds a step (0.75 times); it is won in one of twice that, which is about `SHORT` multiplications.
+    pub fn of(steps: &[Step], asked: bool) -> Threads {
+        const SHORT: i64 = 800_000;
+        const COUNTS: i64 = 32 * 1024;
+        let macs: Option<Vec<i64>> = steps.iter().map(|step| step.macs.as_const()).collect();
+        let heavy: Vec<i64> = macs.into_iter().flatten().filter(|&macs| macs >= COUNTS).collect();
+        let total = heavy.iter().fold(0i64, |total, &macs| total.saturating_add(macs));
+        match (asked, heavy.len()) {
+            (false, _) => Threads::Off,
+            // Work that is of other kinds, or unknown.
+            (true, 0) => Threads::On,
+            (true, n) if total / (n as i64) < SHORT => Threads::Idle,
+            (true, _) => Threads::On,
+        }
+    }
 }
 
 /// A value the caller gives or gets.
@@ -336,5 +370,34 @@ impl Port {
         let bits =
             self.outer.and_then(Outer::narrow).map_or_else(String::new, |_| format!(" as bits in {}", self.dtype));
         format!("`{}`: {}{bits} `[{}]`", self.name, self.element(), shape.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn steps(macs: &[i64]) -> Vec<Step> {
+        let step = |&macs: &i64| Step {
+            node: String::new(),
+            op: "Conv",
+            module: "conv_f32",
+            task: "Conv",
+            fields: Vec::new(),
+            macs: Dim::from(macs),
+            count: None,
+        };
+        macs.iter().map(step).collect()
+    }
+
+    #[test]
+    fn threads_share_steps_that_are_long_on_average() {
+        assert_eq!(Threads::of(&steps(&[10_000_000]), false), Threads::Off);
+        assert_eq!(Threads::of(&steps(&[500_000, 900_000, 100]), true), Threads::Idle);
+        assert_eq!(Threads::of(&steps(&[500_000, 1_500_000, 100]), true), Threads::On);
+        assert_eq!(Threads::of(&steps(&[0, 0]), true), Threads::On);
+        let mut unknown = steps(&[500_000]);
+        unknown[0].macs = Dim::symbol("n");
+        assert_eq!(Threads::of(&unknown, true), Threads::On);
     }
 }

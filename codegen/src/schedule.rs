@@ -9,7 +9,7 @@ use crate::memory;
 use crate::ops::map::Map;
 use crate::ops::{Op, Rules};
 use crate::options::Options;
-use crate::plan::{Arg, Buffer, BufferId, Flow, Func, FuncId, Operand, Place, Plan, Port, Step};
+use crate::plan::{Arg, Buffer, BufferId, Flow, Func, FuncId, Operand, Place, Plan, Port, Step, Threads};
 use crate::tuning::{Chosen, Tuning};
 use crate::weights::Blob;
 use choices::{Choices, name_of};
@@ -240,6 +240,7 @@ impl<'g> Scheduler<'g> {
         blocks::keep_through_loops(&self.flow, &mut self.buffers);
         let reads_texts = |step: &Step| step.fields.iter().any(|(_, arg)| matches!(arg, Arg::Texts));
         let has_texts = inputs.iter().chain(&outputs).any(Port::is_text) || self.steps.iter().any(reads_texts);
+        let threads = Threads::of(&self.steps, self.options.threads);
         let macs = self.steps.iter().fold(Dim::from(0), |sum, step| sum + step.macs.clone());
         Plan {
             name: graph.name.clone(),
@@ -256,6 +257,7 @@ impl<'g> Scheduler<'g> {
             blob: self.blob.finish(),
             texts: has_texts.then(|| graph.texts.all()),
             macs,
+            threads,
         }
     }
 }

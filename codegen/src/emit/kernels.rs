@@ -2,17 +2,17 @@
 
 use super::dispatch::Isa;
 use super::exprs;
-use crate::plan::Plan;
+use crate::plan::{Plan, Threads};
 use kiln_kernels::source;
 use std::collections::BTreeSet;
 
 /// The kernel files `plan` reaches on `isas`, following each file's `use super::…`; with what shares work among threads, and what
 /// lets the assembler bring in weights, if asked.
-pub fn reached(plan: &Plan, isas: &[Isa], threads: bool, assembled: bool) -> Result<BTreeSet<&'static str>, String> {
+pub fn reached(plan: &Plan, isas: &[Isa], assembled: bool) -> Result<BTreeSet<&'static str>, String> {
     let mut open: Vec<&str> = vec!["simd", "arena", "view"];
     open.extend(isas.iter().map(|isa| isa.module));
     open.extend(plan.modules());
-    if threads {
+    if plan.threads == Threads::On {
         open.push("team");
     }
     if assembled {

@@ -55,7 +55,7 @@ pub fn emit(
         Kernels::Embedded => {
             let text = {
                 let assembled = model::assembled(plan, options, weights);
-                kernels::embedded(&kernels::reached(plan, &isas, options.threads, assembled)?)?
+                kernels::embedded(&kernels::reached(plan, &isas, assembled)?)?
             };
             format!("\n    mod kernels {{\n{}    }}\n", indent(&text, 8))
         }

@@ -5,7 +5,7 @@ use super::names::Names;
 use super::sizes::{Sizes, symbol_ident};
 use crate::ir::{Atom, DType, MAX_SIZE};
 use crate::options::{Kernels, Options};
-use crate::plan::{Operand, Place, Plan, Port};
+use crate::plan::{Operand, Place, Plan, Port, Threads};
 use crate::report::About;
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
@@ -164,8 +164,9 @@ fn storage(
     arena_bytes: Option<usize>,
 ) -> (TokenStream, TokenStream) {
     let n_steps = Literal::usize_unsuffixed(plan.steps.len());
-    let team = options.threads.then(|| quote!(team: Option<kernels::team::Team>,));
-    let no_team = options.threads.then(|| quote!(team: None,));
+    let shared = plan.threads == Threads::On;
+    let team = shared.then(|| quote!(team: Option<kernels::team::Team>,));
+    let no_team = shared.then(|| quote!(team: None,));
     let times = options.profile.then(|| quote!(times: [::std::time::Duration; #n_steps],));
     let no_times = options.profile.then(|| quote!(times: [::std::time::Duration::ZERO; #n_steps],));
     match arena_bytes {
@@ -185,15 +186,23 @@ fn storage(
                 Some(_) => quote!(Self::ARENA_BYTES.div_ceil(64)),
                 None => quote!(0),
             };
-            let with_threads = options.threads.then(|| {
-                quote! {
+            let with_threads = match plan.threads {
+                Threads::Off => None,
+                Threads::Idle => Some(quote! {
+                    /// The same as [`Self::new`], whatever the number of threads: the steps of this model are so short that sharing
+                    /// them would take longer than doing them.
+                    pub fn with_threads(_threads: usize) -> #ty {
+                        #ty::new()
+                    }
+                }),
+                Threads::On => Some(quote! {
                     /// The model on `threads` threads, of which the caller of `run` is one; 0 stands for as many as there are
                     /// processors. Results are the same, bit for bit. The other threads are made here and end with the model.
                     pub fn with_threads(threads: usize) -> #ty {
                         #ty { team: Some(kernels::team::Team::new(threads)), ..#ty::new() }
                     }
-                }
-            });
+                }),
+            };
             let text_inputs = plan.inputs.iter().filter(|port| port.is_text()).count();
             let text_inputs = Literal::usize_unsuffixed(text_inputs);
             let texts = plan.texts.as_ref().map(|_| {
@@ -302,7 +311,7 @@ fn run(plan: &Plan, names: &Names, options: &Options, fixed: bool, sizes: &Sizes
         docs.push(String::new());
         let first = if plan.texts.is_some() {
             " but for strings, at first"
-        } else if options.threads {
+        } else if plan.threads == Threads::On {
             " but for what each thread works in, at first"
         } else {
             ""
@@ -360,7 +369,7 @@ fn run(plan: &Plan, names: &Names, options: &Options, fixed: bool, sizes: &Sizes
     let fails = plan.may_fail().then(|| quote!(?));
     let found = (!plan.counts.is_empty()).then(|| quote!(let sizes = &));
     let times = options.profile.then(|| quote!(times: &mut self.times,));
-    let team = options.threads.then(|| quote!(team: self.team.as_ref(),));
+    let team = (plan.threads == Threads::On).then(|| quote!(team: self.team.as_ref(),));
     let texts = plan.texts.as_ref().map(|_| quote!(texts: &self.texts,));
     let enter_texts = plan.texts.as_ref().map(|_| {
         let ports = plan.inputs.iter().zip(&names.inputs).filter(|(port, _)| port.is_text()).map(|(_, name)| name);

@@ -6,7 +6,7 @@ use super::names::Names;
 use super::sizes::Sizes;
 use crate::ir::{DType, Dim};
 use crate::options::Options;
-use crate::plan::{Arg, Operand, Place, Plan, Step};
+use crate::plan::{Arg, Operand, Place, Plan, Step, Threads};
 use kiln_kernels::source;
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
@@ -19,12 +19,11 @@ pub fn steps(plan: &Plan, names: &Names, options: &Options, sizes: &Sizes) -> To
         quote!(&'a [#ty])
     });
     let sizes_field = plan.is_dynamic().then(|| quote!(sizes: Sizes,));
-    let functions =
-        plan.steps.iter().zip(&names.steps).map(|(step, name)| function(plan, step, name, names, options, sizes));
+    let functions = plan.steps.iter().zip(&names.steps).map(|(step, name)| function(plan, step, name, names, sizes));
     let calls = block(&Walk { plan, names, sizes, profile: options.profile }, &plan.flow);
     let n_steps = Literal::usize_unsuffixed(plan.steps.len());
     let weights = Literal::usize_unsuffixed(plan.blob.len());
-    let team = options.threads.then(|| quote!(team: Option<&'a kernels::team::Team>,));
+    let team = (plan.threads == Threads::On).then(|| quote!(team: Option<&'a kernels::team::Team>,));
     let texts = plan.texts.as_ref().map(|_| quote!(texts: &'a core::cell::RefCell<kernels::texts::Texts>,));
     let times = options.profile.then(|| quote!(times: &'a mut [::std::time::Duration; #n_steps],));
     let (out, last) = match plan.counts.is_empty() {
@@ -67,14 +66,7 @@ pub fn steps(plan: &Plan, names: &Names, options: &Options, sizes: &Sizes) -> To
     }
 }
 
-fn function(
-    plan: &Plan,
-    step: &Step,
-    name: &proc_macro2::Ident,
-    names: &Names,
-    options: &Options,
-    sizes: &Sizes,
-) -> TokenStream {
+fn function(plan: &Plan, step: &Step, name: &proc_macro2::Ident, names: &Names, sizes: &Sizes) -> TokenStream {
     let mut fields = Fields { plan, names, sizes, spans: Vec::new() };
     let values: Vec<TokenStream> = step
         .fields
@@ -91,7 +83,7 @@ fn function(
     let sizes = plan.is_dynamic().then(|| quote!(let sizes = &io.sizes;));
     let doc = format!(" {} {:?}", step.op, step.node);
     let value = quote!(kernels::#module::#task { #(#values),* });
-    let call = match options.threads && source::SPLIT.contains(&(step.module, step.task)) {
+    let call = match plan.threads == Threads::On && source::SPLIT.contains(&(step.module, step.task)) {
         true => quote!(kernels::team::enter(s, io.team, #value)),
         false => quote!(s.enter(#value)),
     };
