@@ -320,11 +320,12 @@ impl Bench<'_> {
             let pixels = shape.output[1] * shape.output[2];
             let mut out = floats(pixels * groups * c_out, 0);
             let bias = floats(pack::bias_len(groups, c_out), 3);
-            let mut scratch = floats(conv_scratch_len(shape), 0);
+            let mut scratch = floats(conv_scratch_len(shape, false), 0);
             self.time(s, &name, 2 * pixels * kernel * kernel * c_in * c_out * groups, || {
                 s.enter(Conv {
                     out: black_box(&mut out),
                     x: &x,
+                    planes: false,
                     w: &w,
                     bias: Some(&bias),
                     scratch: &mut scratch,

@@ -46,8 +46,10 @@ pub struct ConvShape {
 pub struct Conv<'a, E> {
     /// `[batch][output][groups * c_out]`
     pub out: &'a mut [f32],
-    /// `[batch][input][groups * c_in]`
+    /// `[batch][input][groups * c_in]`, or `[batch][c_in][input]` if in `planes`.
     pub x: &'a [f32],
+    /// Whether each channel of `x` is a picture of its own, as those of pictures usually are; there must be one group.
+    pub planes: bool,
     /// `[group][panel][kd * kh * kw * c_in][16]`
     pub w: &'a [f32],
     /// `[group][c_out rounded up to 16]`
@@ -62,16 +64,16 @@ pub struct Conv<'a, E> {
     pub epilogue: E,
 }
 
-/// Floats of scratch a [`Conv`] needs on any instruction set: none without padding, unless its lines are narrow.
-pub const fn conv_scratch_len(shape: ConvShape) -> usize {
-    if gathers(&shape) {
+/// Floats of scratch a [`Conv`] needs on any instruction set: none without padding, unless its lines are narrow or it reads planes.
+pub const fn conv_scratch_len(shape: ConvShape, planes: bool) -> usize {
+    if gathers(&shape) && !planes {
         return rows_scratch_len(&shape);
     }
-    let walk = Walk::of_conv(&shape);
+    let walk = Walk { planes, ..Walk::of_conv(&shape) };
     if walk.stays_inside() { 0 } else { walk.band_len(walk.block(shape.c_in, shape.c_out), shape.c_in) }
 }
 
-/// Whether a [`Conv`] with these weights never needs scratch, whatever the sizes it is used for, if it has no padding.
+/// Whether a [`Conv`] that reads no planes, with these weights, never needs scratch, whatever the sizes it is used for, if it has no padding.
 pub const fn conv_needs_no_scratch(shape: ConvShape) -> bool {
     !may_gather(&shape)
 }
@@ -101,9 +103,20 @@ impl<E: Epilogue> Split for Conv<'_, E> {
         // SAFETY: the caller vouches for the task; its output is only written through this pointer, each part's elements
         // by that part.
         let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
-        let &Self { x, w, bias, shape, tiles, epilogue, .. } = task;
+        let &Self { x, planes, w, bias, shape, tiles, epilogue, .. } = task;
         let epilogue = Entered::new(s, epilogue);
-        s.enter(ConvPart { out, x, w, bias, shape: &shape, tiles, finishing: epilogue.finishing(), part, scratch });
+        s.enter(ConvPart {
+            out,
+            x,
+            planes,
+            w,
+            bias,
+            shape: &shape,
+            tiles,
+            finishing: epilogue.finishing(),
+            part,
+            scratch,
+        });
     }
 }
 
@@ -111,6 +124,7 @@ impl<E: Epilogue> Split for Conv<'_, E> {
 struct ConvPart<'a> {
     out: *mut [f32],
     x: &'a [f32],
+    planes: bool,
     w: &'a [f32],
     bias: Option<&'a [f32]>,
     shape: &'a ConvShape,
@@ -125,14 +139,15 @@ impl Task for ConvPart<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { out, x, w, bias, shape, tiles, finishing, part, scratch } = self;
-        let walk = Walk::of_conv(shape);
+        let Self { out, x, planes, w, bias, shape, tiles, finishing, part, scratch } = self;
+        assert!(!planes || shape.groups == 1, "planes are of one group");
+        let walk = Walk { planes, ..Walk::of_conv(shape) };
         let columns = shape.c_out.div_ceil(PANEL) * PANEL;
         let w_len = walk.taps() * shape.c_in * columns;
         let (groups, part) = group_share(shape.groups, part);
         for group in groups {
             let (w, bias) = (&w[group * w_len..][..w_len], bias.map(|bias| &bias[group * columns..][..columns]));
-            if gathers(shape) {
+            if gathers(shape) && !planes {
                 let rows = ConvRows { shape, group, x, w, bias, tiles, finishing };
                 // SAFETY: the output is written through this pointer alone, this part of it by this caller.
                 unsafe { rows.run(s, out, scratch, part) };
@@ -187,6 +202,8 @@ pub(super) struct Walk {
     pub dilation: [usize; 3],
     /// Leading padding, negative where the first window starts inside the input.
     pub pad: [isize; 3],
+    /// Whether each channel is a picture of its own, so that no window can be read where it lies.
+    pub planes: bool,
 }
 
 impl Walk {
@@ -194,7 +211,7 @@ impl Walk {
     pub const fn of_conv(shape: &ConvShape) -> Self {
         let pad = [shape.pad[0] as isize, shape.pad[1] as isize, shape.pad[2] as isize];
         let (pixels, kernel) = (shape.output, shape.kernel);
-        Self { input: shape.input, pixels, kernel, stride: shape.stride, dilation: shape.dilation, pad }
+        Self { input: shape.input, pixels, kernel, stride: shape.stride, dilation: shape.dilation, pad, planes: false }
     }
 
     /// Taps of the kernel.
@@ -210,8 +227,11 @@ impl Walk {
         (pixels - 1) * self.stride[dim] + (self.kernel[dim] - 1) * self.dilation[dim] + 1
     }
 
-    /// Whether the windows of a block of output pixels lie within the input.
+    /// Whether the windows of a block of output pixels lie within the input, as a band of it would.
     const fn block_stays_inside(&self, first: [usize; 3], pixels: [usize; 3]) -> bool {
+        if self.planes {
+            return false;
+        }
         let mut dim = 0;
         while dim < 3 {
             let from = (first[dim] * self.stride[dim]) as isize - self.pad[dim];
@@ -223,7 +243,7 @@ impl Walk {
         true
     }
 
-    /// Whether no window reaches into the padding.
+    /// Whether no window needs a band.
     pub const fn stays_inside(&self) -> bool {
         self.block_stays_inside([0; 3], self.pixels)
     }
@@ -240,8 +260,11 @@ impl Walk {
         const WIDEST: usize = 128;
         let weights = self.taps() * c_in * c_out;
         let passes = weights / (32 * 1024);
+        // Where all is copied, lines that two blocks share should be few.
         let want = 96
-            * if passes < 1 {
+            * if self.planes {
+                6
+            } else if passes < 1 {
                 1
             } else if passes > 5 {
                 5
@@ -509,6 +532,7 @@ impl Task for FillBand<'_> {
         let left = (left.max(0) as usize).min(extent[2]);
         let end = input[2] as isize + walk.pad[2] - (first[2] * walk.stride[2]) as isize;
         let right = (end.max(0) as usize).clamp(left, extent[2]);
+        let plane = volume(input);
         for d in 0..extent[0] {
             for h in 0..extent[1] {
                 let line = &mut band[(d * extent[1] + h) * line_len..][..line_len];
@@ -517,11 +541,14 @@ impl Task for FillBand<'_> {
                     line.fill(0.0);
                     continue;
                 }
-                let from = ((z * input[1] + y) * input[2] + at(2, left)) * groups * c_in;
+                let pixel = (z * input[1] + y) * input[2] + at(2, left);
+                let from = pixel * groups * c_in;
                 line[..left * c_in].fill(0.0);
                 line[right * c_in..].fill(0.0);
                 let line = &mut line[left * c_in..right * c_in];
-                if groups == 1 {
+                if walk.planes {
+                    interleave(line, &x[pixel..], plane, c_in);
+                } else if groups == 1 {
                     line.copy_from_slice(&x[from..from + line.len()]);
                 } else {
                     for (i, to) in line.chunks_exact_mut(c_in).enumerate() {
@@ -529,6 +556,27 @@ impl Task for FillBand<'_> {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Pixels of `c_in` channels from as many planes, of so many elements each.
+#[inline(always)]
+fn interleave(pixels: &mut [f32], x: &[f32], plane: usize, c_in: usize) {
+    let n = pixels.len() / c_in;
+    if c_in == 3 {
+        // The compiler makes shuffles of this.
+        let (red, green, blue) = (&x[..n], &x[plane..][..n], &x[2 * plane..][..n]);
+        for (i, pixel) in pixels.chunks_exact_mut(3).enumerate() {
+            pixel[0] = red[i];
+            pixel[1] = green[i];
+            pixel[2] = blue[i];
+        }
+        return;
+    }
+    for c in 0..c_in {
+        for (to, &from) in pixels[c..].iter_mut().step_by(c_in).zip(&x[c * plane..][..n]) {
+            *to = from;
         }
     }
 }

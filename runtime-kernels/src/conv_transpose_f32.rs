@@ -173,6 +173,7 @@ impl Phase {
             stride: [1; 3],
             dilation: [1; 3],
             pad: [0; 3],
+            planes: false,
         };
         let mut dim = 0;
         while dim < 3 {

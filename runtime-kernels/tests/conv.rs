@@ -149,6 +149,17 @@ fn shapes() -> Vec<ConvShape> {
     shapes
 }
 
+/// `[batch][channels][pixels]` from `[batch][pixels][channels]`.
+fn planes_of(x: &[f32], batch: usize, channels: usize) -> Vec<f32> {
+    let mut planes = Vec::with_capacity(x.len());
+    for image in x.chunks_exact((x.len() / batch).max(1)) {
+        for channel in 0..channels {
+            planes.extend(image[channel..].iter().step_by(channels));
+        }
+    }
+    planes
+}
+
 struct Convs {
     count: usize,
 }
@@ -166,12 +177,13 @@ impl OnIsa for Convs {
             pack::conv(&mut packed, &w, shape);
             let mut padded = vec![f32::NAN; pack::bias_len(shape.groups, shape.c_out)];
             pack::bias(&mut padded, &bias, shape.groups, shape.c_out);
-            let mut scratch = vec![f32::NAN; conv_scratch_len(shape)];
+            let mut scratch = vec![f32::NAN; conv_scratch_len(shape, false)];
             let [out, tall, wide] = [Tiles::Auto, Tiles::Tall, Tiles::Wide].map(|tiles| {
                 let mut out = vec![f32::NAN; residual.len()];
                 s.enter(Conv {
                     out: &mut out,
                     x: &x,
+                    planes: false,
                     w: &packed,
                     bias: Some(&padded),
                     scratch: &mut scratch,
@@ -183,6 +195,22 @@ impl OnIsa for Convs {
             });
             assert_close(&out, &want, 1e-5, 1e-4, &format!("{} {shape:?}", S::NAME));
             assert!(out == tall && out == wide, "tiles differ: {} {shape:?}", S::NAME);
+            if shape.groups == 1 {
+                let x = planes_of(&x, shape.batch, c_in);
+                let (mut out, mut scratch) = (vec![f32::NAN; out.len()], vec![f32::NAN; conv_scratch_len(shape, true)]);
+                s.enter(Conv {
+                    out: &mut out,
+                    x: &x,
+                    planes: true,
+                    w: &packed,
+                    bias: Some(&padded),
+                    scratch: &mut scratch,
+                    shape,
+                    tiles: Tiles::Auto,
+                    epilogue: Add { residual: &residual, channels: c_out },
+                });
+                assert_close(&out, &want, 1e-5, 1e-4, &format!("{} planes {shape:?}", S::NAME));
+            }
             self.count += 1;
         }
     }

@@ -236,10 +236,20 @@ impl OnIsa for Teams {
             let mut w = vec![0.0; pack::conv_len(shape)];
             pack::conv(&mut w, &weights, shape);
             self.check(s, out_len, |s, out, team| {
-                let scratch = &mut vec![0.0; conv_scratch_len(shape)];
+                let scratch = &mut vec![0.0; conv_scratch_len(shape, false)];
                 go(
                     s,
-                    Conv { out, x: &x, w: &w, bias: Some(&bias), scratch, shape, tiles: Tiles::Auto, epilogue },
+                    Conv {
+                        out,
+                        x: &x,
+                        planes: false,
+                        w: &w,
+                        bias: Some(&bias),
+                        scratch,
+                        shape,
+                        tiles: Tiles::Auto,
+                        epilogue,
+                    },
                     team,
                 );
             });

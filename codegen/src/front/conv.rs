@@ -89,7 +89,7 @@ pub fn conv(cx: &mut Cx) -> Results {
     let (x, w, bias) = (cx.input(0)?, cx.input(1)?, cx.opt(2)?);
     let kernel = kernel(cx, w, x)?;
     let Window { stride, dilation, pads, .. } = window(cx, x, kernel)?;
-    let op = Conv { stride, dilation, pads, groups: groups(cx)?, bias: bias.is_some(), epilogue: None };
+    let op = Conv { stride, dilation, pads, groups: groups(cx)?, bias: bias.is_some(), planes: false, epilogue: None };
     let x = cx.channels_last(x)?;
     let inputs: Vec<ValueId> = [x, w].into_iter().chain(bias).collect();
     let y = cx.add(op, &inputs)?;

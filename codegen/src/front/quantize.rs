@@ -359,6 +359,7 @@ fn integer_conv(cx: &mut Cx, x: ValueId, w: ValueId) -> Result<ValueId, String> 
             pads: pads.clone(),
             groups,
             bias: false,
+            planes: false,
             epilogue: None,
         };
         let x = cx.channels_last(x)?;

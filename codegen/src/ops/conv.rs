@@ -19,7 +19,7 @@ use kiln_kernels::pack;
 use kiln_kernels::panels::Panels;
 
 /// Channels-last convolution, 1 to 3 spatial axes. Operands: x `[n, spatial…, groups*c_in]`, w `[c_out*groups, c_in, kernel…]` (ONNX's
-/// order), bias `[c_out*groups]` if `bias`, then the epilogue's operands.
+/// order), bias `[c_out*groups]` if `bias`, then the epilogue's operands. With `planes`, x is `[n, c_in, spatial…]`, in one group.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Conv {
     /// Steps of the window along each spatial axis.
@@ -32,6 +32,8 @@ pub struct Conv {
     pub groups: usize,
     /// Whether there is a bias operand.
     pub bias: bool,
+    /// Whether the channels of x come before its spatial axes.
+    pub planes: bool,
     /// What happens to each result before it is stored; operand 0 is the result so far.
     pub epilogue: Option<Map>,
 }
@@ -40,7 +42,7 @@ impl Rules for Conv {
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>, String> {
         let first = 2 + usize::from(self.bias);
         count(inputs, first + epilogue::n_operands(self.epilogue.as_ref()))?;
-        let (x, w) = (inputs[0], inputs[1]);
+        let (x, w) = (&Type { shape: self.channels_last(&inputs[0].shape), ..inputs[0].clone() }, inputs[1]);
         is_number(x)?;
         is_of("the weight", w, x.dtype)?;
         if w.rank() < 3 {
@@ -54,6 +56,9 @@ impl Rules for Conv {
         let channels = fixed("the channel count", &x.shape[x.rank() - 1])?;
         let (c_out, c_in) =
             (fixed("the weight's output count", &w.shape[0])?, fixed("the weight's input count", &w.shape[1])?);
+        if self.planes && (self.groups != 1 || x.dtype != DType::F32) {
+            return Err("planes are read in one group of f32 only".to_string());
+        }
         if self.groups == 0 || c_in.checked_mul(self.groups) != Some(channels) || c_out % self.groups != 0 {
             return Err(format!("{channels} channels in {} groups do not fit a weight of {w}", self.groups));
         }
@@ -81,7 +86,7 @@ impl Rules for Conv {
 
     fn lower(&self, cx: &mut Lower) -> Result<(), String> {
         let weight = fixed_shape("the weight", cx.ty(1))?;
-        let (x, out) = (cx.ty(0).shape.clone(), cx.out_ty(0).shape.clone());
+        let (x, out) = (self.channels_last(&cx.ty(0).shape), cx.out_ty(0).shape.clone());
         // The kernel works along the last spatial axis; one that is a point before and after must not stand there.
         let (input, output, window) = (&x[1..x.len() - 1], &out[1..out.len() - 1], &weight[2..]);
         let point = |axis: &usize| {
@@ -124,13 +129,14 @@ impl Rules for Conv {
         };
         let shape = sizes.numbers();
         let depthwise = sizes.c_in == 1 && sizes.c_out == 1 && sizes.groups > 1;
-        let form = if depthwise { Candidate::Direct } else { winograd::form(cx, &shape, sizes.is_fixed())? };
+        let form =
+            if depthwise { Candidate::Direct } else { winograd::form(cx, &shape, sizes.is_fixed() && !self.planes)? };
         if depthwise {
             let w = in_panels(cx, pack::depthwise_layout(shape), pack::depthwise_len(shape));
             let bias = if self.bias { Some(padded_bias(cx, 2, 1, sizes.groups)) } else { None };
             let kernel = ("conv_depthwise_f32", "ConvDepthwise");
             sizes.call(cx, kernel, w, bias, Dim::from(0), self.epilogue.as_ref());
-        } else if sizes.is_of_single_pixels() {
+        } else if sizes.is_of_single_pixels() && !self.planes {
             // The kernel of products has a path of its own for one row.
             let w = in_panels(cx, pack::conv_layout(shape), pack::conv_len(shape));
             let bias = if self.bias { Some(padded_bias(cx, 2, 1, sizes.c_out)) } else { None };
@@ -153,11 +159,12 @@ impl Rules for Conv {
             // Without padding most windows are read where they lie.
             let padded = self.pads.iter().any(|&(before, after)| before > 0 || after > 0);
             let scratch = match sizes.is_fixed() {
-                true => Dim::from(conv_f32::conv_scratch_len(shape)),
-                false if !padded && conv_f32::conv_needs_no_scratch(shape) => Dim::from(0),
+                true => Dim::from(conv_f32::conv_scratch_len(shape, self.planes)),
+                false if !padded && !self.planes && conv_f32::conv_needs_no_scratch(shape) => Dim::from(0),
                 false => sizes.most_scratch(shape.stride),
             };
-            sizes.call_with(cx, ("conv_f32", "Conv"), w, bias, scratch, Some(tiles::arg(form)), self.epilogue.as_ref());
+            let own = vec![("planes", Arg::Bool(self.planes)), ("tiles", tiles::arg(form))];
+            sizes.call_with(cx, ("conv_f32", "Conv"), w, bias, scratch, own, self.epilogue.as_ref());
         }
         Ok(())
     }
@@ -168,6 +175,15 @@ impl Rules for Conv {
 }
 
 impl Conv {
+    /// What there is for each axis of x, in the order of a channels-last operand.
+    fn channels_last<T: Clone>(&self, axes: &[T]) -> Vec<T> {
+        let mut axes = axes.to_vec();
+        if self.planes && axes.len() > 1 {
+            axes[1..].rotate_left(1);
+        }
+        axes
+    }
+
     /// The results of shape `dims`, each summed by `add` from the bias on.
     fn sums<N: Copy + Default>(
         &self,
@@ -179,7 +195,8 @@ impl Conv {
         let (x, w) = (elements(inputs[0]), elements(inputs[1]));
         let bias = if self.bias { Some(elements(inputs[2])) } else { None };
         let (x_shape, w_shape) = (inputs[0].shape(), inputs[1].shape());
-        let (x_strides, w_strides) = (strides(x_shape), strides(w_shape));
+        let (x_strides, w_strides) = (self.channels_last(&strides(x_shape)), strides(w_shape));
+        let x_shape = self.channels_last(x_shape);
         let n = w_shape.len() - 2;
         let per_group = w_shape[0] / self.groups;
         indices(dims)
@@ -199,7 +216,7 @@ impl Conv {
                     }
                     let tap: usize = tap.iter().zip(&w_strides[2..]).map(|(i, s)| i * s).sum();
                     for c in 0..w_shape[1] {
-                        let from = at + channel / per_group * w_shape[1] + c;
+                        let from = at + (channel / per_group * w_shape[1] + c) * x_strides[n + 1];
                         sum = add(sum, x[from], w[channel * w_strides[0] + c * w_strides[1] + tap]);
                     }
                 }
@@ -334,10 +351,10 @@ impl Sizes<'_> {
         scratch: Dim,
         epilogue: Option<&Map>,
     ) {
-        self.call_with(cx, kernel, w, bias, scratch, None, epilogue);
+        self.call_with(cx, kernel, w, bias, scratch, Vec::new(), epilogue);
     }
 
-    /// The same, of a kernel that has a choice of tiles.
+    /// The same, of a kernel that has fields of its `own`.
     fn call_with(
         &self,
         cx: &mut Lower,
@@ -345,7 +362,7 @@ impl Sizes<'_> {
         w: Operand,
         bias: Option<Operand>,
         scratch: Dim,
-        tiles: Option<Arg>,
+        own: Vec<(&'static str, Arg)>,
         epilogue: Option<&Map>,
     ) {
         let scratch = cx.scratch(DType::F32, scratch);
@@ -362,7 +379,7 @@ impl Sizes<'_> {
             ("scratch", Arg::Write(scratch)),
             ("shape", self.arg()),
         ];
-        fields.extend(tiles.map(|tiles| ("tiles", tiles)));
+        fields.extend(own);
         fields.push(("epilogue", epilogue));
         cx.call(module, task, fields);
     }
@@ -373,7 +390,15 @@ mod tests {
     use super::*;
 
     fn conv(n: usize) -> Conv {
-        Conv { stride: vec![1; n], dilation: vec![1; n], pads: vec![(1, 1); n], groups: 1, bias: false, epilogue: None }
+        Conv {
+            stride: vec![1; n],
+            dilation: vec![1; n],
+            pads: vec![(1, 1); n],
+            groups: 1,
+            bias: false,
+            planes: false,
+            epilogue: None,
+        }
     }
 
     #[test]
@@ -433,7 +458,7 @@ mod tests {
                 c_in,
                 c_out: 64,
             };
-            let exact = conv_f32::conv_scratch_len(sizes.numbers()) as i64;
+            let exact = conv_f32::conv_scratch_len(sizes.numbers(), false) as i64;
             let bound = sizes.most_scratch(sizes.numbers().stride).as_const().unwrap();
             assert!(exact <= bound, "{size} {kernel}: {exact} over {bound}");
         }

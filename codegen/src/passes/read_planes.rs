@@ -1,0 +1,45 @@
+//! Lets the first convolution of a network for pictures read its input as it comes, a plane for each channel.
+//!
+//! Such a convolution copies its input to bands with the padding anyway, so that bringing channels together costs little there
+//! and a transpose of the whole picture before it is spared.
+
+use super::rewrite::Rewriter;
+use crate::ir::{DType, Graph, Node};
+use crate::ops::Op;
+use crate::ops::conv::Conv;
+use crate::ops::transpose::Transpose;
+
+/// Channels up to which it pays: with more, windows are better read where they lie.
+const MOST_CHANNELS: usize = 4;
+
+/// The graph with convolutions that read planes.
+pub fn read_planes(graph: &Graph) -> Result<Graph, String> {
+    let mut rewriter = Rewriter::new(graph);
+    let uses = graph.use_counts();
+    for node in graph.nodes() {
+        let mut inputs = rewriter.inputs(node)?;
+        // What others read too has to be written anyway.
+        let before = transposed(graph, node).filter(|before| uses[before.outputs[0].0 as usize] == 1);
+        let op = match (&node.op, before) {
+            (Op::Conv(conv), Some(before)) if conv.groups == 1 && !conv.planes => {
+                inputs[0] = rewriter.get(before.inputs[0])?;
+                Op::from(Conv { planes: true, ..conv.clone() })
+            }
+            (op, _) => op.clone(),
+        };
+        rewriter.replace(node, op, &inputs)?;
+    }
+    super::remove_dead::remove_dead(&rewriter.finish()?)
+}
+
+/// The transpose that brings the few channels of a node's operand together, if that is all that happens to them.
+fn transposed<'g>(graph: &'g Graph, node: &Node) -> Option<&'g Node> {
+    let &x = node.inputs.first()?;
+    let before = &graph.nodes()[graph.writer_at(x)?];
+    let Op::Transpose(Transpose { perm }) = &before.op else { return None };
+    let ty = graph.ty(x);
+    let spatial = (2..perm.len()).chain([1]);
+    let channels_last = perm.len() > 2 && perm.iter().copied().eq([0].into_iter().chain(spatial));
+    let few = ty.shape.last()?.as_usize().is_some_and(|channels| channels <= MOST_CHANNELS);
+    (channels_last && few && ty.dtype == DType::F32).then_some(before)
+}
