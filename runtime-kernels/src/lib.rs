@@ -74,6 +74,7 @@ pub mod roi_align;
 pub mod rows;
 pub mod scalar_math;
 pub mod scalar_math_f64;
+pub mod scale_panels;
 pub mod scatter;
 pub mod simd;
 #[cfg(target_arch = "x86_64")]

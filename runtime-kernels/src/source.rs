@@ -59,6 +59,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("rows", include_str!("rows.rs")),
     ("scalar_math", include_str!("scalar_math.rs")),
     ("scalar_math_f64", include_str!("scalar_math_f64.rs")),
+    ("scale_panels", include_str!("scale_panels.rs")),
     ("scatter", include_str!("scatter.rs")),
     ("simd", include_str!("simd.rs")),
     ("simd_avx2", include_str!("simd_avx2.rs")),

@@ -6,6 +6,7 @@ use isa::{OnIsa, each_isa, random};
 use kiln_kernels::conv_f32::ConvShape;
 use kiln_kernels::pack;
 use kiln_kernels::panels::{Pack, Panels};
+use kiln_kernels::scale_panels::ScalePanels;
 use kiln_kernels::simd::Simd;
 
 struct Layouts;
@@ -67,4 +68,24 @@ impl OnIsa for Layouts {
 #[test]
 fn a_layout_is_the_same_whenever_it_is_written() {
     assert!(each_isa(&mut Layouts) > 0);
+}
+
+struct Scaled;
+
+impl OnIsa for Scaled {
+    fn run<S: Simd>(&mut self, s: S) {
+        for (k, panels) in [(1, 1), (7, 3), (40, 2), (0, 1)] {
+            let (w, scale) = (random(panels * k * 16, 1), random(k, 2));
+            let mut out = vec![f32::NAN; w.len()];
+            s.enter(ScalePanels { out: &mut out, w: &w, scale: &scale });
+            for (at, (&got, &w)) in out.iter().zip(&w).enumerate() {
+                assert_eq!(got.to_bits(), (w * scale[at / 16 % k]).to_bits(), "{} {k} at {at}", S::NAME);
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_of_panels_are_scaled() {
+    assert!(each_isa(&mut Scaled) > 0);
 }

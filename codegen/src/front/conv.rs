@@ -2,7 +2,7 @@
 
 use super::cx::{Cx, Results, one};
 use crate::ir::{Dim, ValueId};
-use crate::ops::conv::Conv;
+use crate::ops::conv::{Conv, Reads};
 use crate::ops::conv_transpose::ConvTranspose;
 use crate::ops::map::Binary;
 use crate::ops::pad::{Pad, PadMode};
@@ -89,7 +89,15 @@ pub fn conv(cx: &mut Cx) -> Results {
     let (x, w, bias) = (cx.input(0)?, cx.input(1)?, cx.opt(2)?);
     let kernel = kernel(cx, w, x)?;
     let Window { stride, dilation, pads, .. } = window(cx, x, kernel)?;
-    let op = Conv { stride, dilation, pads, groups: groups(cx)?, bias: bias.is_some(), planes: false, epilogue: None };
+    let op = Conv {
+        stride,
+        dilation,
+        pads,
+        groups: groups(cx)?,
+        bias: bias.is_some(),
+        reads: Reads::Pixels,
+        epilogue: None,
+    };
     let x = cx.channels_last(x)?;
     let inputs: Vec<ValueId> = [x, w].into_iter().chain(bias).collect();
     let y = cx.add(op, &inputs)?;

@@ -8,7 +8,7 @@ use super::cx::{Cx, Entry, Results, one};
 use super::tensor::Element;
 use super::{matmul, tensor};
 use crate::ir::{DType, Dim, Narrow, Outer, Rounding, ValueId};
-use crate::ops::conv::Conv;
+use crate::ops::conv::{Conv, Reads};
 use crate::ops::expand::Expand;
 use crate::ops::map::{Binary, Map, Unary};
 use crate::ops::reduce::{Reduce, ReduceKind};
@@ -359,7 +359,7 @@ fn integer_conv(cx: &mut Cx, x: ValueId, w: ValueId) -> Result<ValueId, String> 
             pads: pads.clone(),
             groups,
             bias: false,
-            planes: false,
+            reads: Reads::Pixels,
             epilogue: None,
         };
         let x = cx.channels_last(x)?;

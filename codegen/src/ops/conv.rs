@@ -19,7 +19,8 @@ use kiln_kernels::pack;
 use kiln_kernels::panels::Panels;
 
 /// Channels-last convolution, 1 to 3 spatial axes. Operands: x `[n, spatial…, groups*c_in]`, w `[c_out*groups, c_in, kernel…]` (ONNX's
-/// order), bias `[c_out*groups]` if `bias`, then the epilogue's operands. With `planes`, x is `[n, c_in, spatial…]`, in one group.
+/// order), bias `[c_out*groups]` if `bias`, what `reads` asks for, then the
+/// epilogue's operands.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Conv {
     /// Steps of the window along each spatial axis.
@@ -32,15 +33,27 @@ pub struct Conv {
     pub groups: usize,
     /// Whether there is a bias operand.
     pub bias: bool,
-    /// Whether the channels of x come before its spatial axes.
-    pub planes: bool,
+    /// How x is read.
+    pub reads: Reads,
     /// What happens to each result before it is stored; operand 0 is the result so far.
     pub epilogue: Option<Map>,
 }
 
+/// How a convolution reads its operand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reads {
+    /// As it lies.
+    Pixels,
+    /// With its channels before its spatial axes, `[n, c_in, spatial…]`, in one group.
+    Planes,
+    /// Times an operand of one number for each channel, for which the weights are scaled: one picture, in one group, by weights
+    /// of single pixels known ahead.
+    Scaled,
+}
+
 impl Rules for Conv {
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>, String> {
-        let first = 2 + usize::from(self.bias);
+        let first = self.n_own();
         count(inputs, first + epilogue::n_operands(self.epilogue.as_ref()))?;
         let (x, w) = (&Type { shape: self.channels_last(&inputs[0].shape), ..inputs[0].clone() }, inputs[1]);
         is_number(x)?;
@@ -56,8 +69,15 @@ impl Rules for Conv {
         let channels = fixed("the channel count", &x.shape[x.rank() - 1])?;
         let (c_out, c_in) =
             (fixed("the weight's output count", &w.shape[0])?, fixed("the weight's input count", &w.shape[1])?);
-        if self.planes && (self.groups != 1 || x.dtype != DType::F32) {
-            return Err("planes are read in one group of f32 only".to_string());
+        if self.reads != Reads::Pixels && (self.groups != 1 || x.dtype != DType::F32) {
+            return Err("only one group of f32 is read otherwise than as it lies".to_string());
+        }
+        if self.reads == Reads::Scaled {
+            is_of("the scale", inputs[first - 1], x.dtype)?;
+            if kernel.iter().any(|&k| k != 1) || inputs[first - 1].len() != Dim::from(channels) || !x.shape[0].is(1) {
+                return Err("a scale has a number for each channel of one picture, and weights are of single pixels"
+                    .to_string());
+            }
         }
         if self.groups == 0 || c_in.checked_mul(self.groups) != Some(channels) || c_out % self.groups != 0 {
             return Err(format!("{channels} channels in {} groups do not fit a weight of {w}", self.groups));
@@ -71,7 +91,7 @@ impl Rules for Conv {
     }
 
     fn eval(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, String> {
-        let first = 2 + usize::from(self.bias);
+        let first = self.n_own();
         let (dtype, dims) = result(self, inputs)?;
         // Integers wrap around.
         let out = if dtype.is_float() {
@@ -129,14 +149,17 @@ impl Rules for Conv {
         };
         let shape = sizes.numbers();
         let depthwise = sizes.c_in == 1 && sizes.c_out == 1 && sizes.groups > 1;
-        let form =
-            if depthwise { Candidate::Direct } else { winograd::form(cx, &shape, sizes.is_fixed() && !self.planes)? };
+        let form = if depthwise {
+            Candidate::Direct
+        } else {
+            winograd::form(cx, &shape, sizes.is_fixed() && self.reads == Reads::Pixels)?
+        };
         if depthwise {
             let w = in_panels(cx, pack::depthwise_layout(shape), pack::depthwise_len(shape));
             let bias = if self.bias { Some(padded_bias(cx, 2, 1, sizes.groups)) } else { None };
             let kernel = ("conv_depthwise_f32", "ConvDepthwise");
             sizes.call(cx, kernel, w, bias, Dim::from(0), self.epilogue.as_ref());
-        } else if sizes.is_of_single_pixels() && !self.planes {
+        } else if sizes.is_of_single_pixels() && self.reads == Reads::Pixels {
             // The kernel of products has a path of its own for one row.
             let w = in_panels(cx, pack::conv_layout(shape), pack::conv_len(shape));
             let bias = if self.bias { Some(padded_bias(cx, 2, 1, sizes.c_out)) } else { None };
@@ -154,17 +177,27 @@ impl Rules for Conv {
             let scratch = Dim::from(conv_winograd_f32::winograd_scratch_len(shape));
             sizes.call(cx, ("conv_winograd_f32", "ConvWinograd"), w, bias, scratch, self.epilogue.as_ref());
         } else {
-            let w = in_panels(cx, pack::conv_layout(shape), pack::conv_len(shape));
+            let mut w = in_panels(cx, pack::conv_layout(shape), pack::conv_len(shape));
+            if self.reads == Reads::Scaled {
+                let scaled = cx.scratch(DType::F32, Dim::from(pack::conv_len(shape)));
+                let scale = cx.input(self.n_own() - 1);
+                let fields =
+                    vec![("out", Arg::Write(scaled.clone())), ("w", Arg::Read(w)), ("scale", Arg::Read(scale))];
+                cx.prepare("scale_panels", "ScalePanels", fields);
+                w = scaled;
+            }
             let bias = if self.bias { Some(padded_bias(cx, 2, sizes.groups, sizes.c_out)) } else { None };
             // Without padding most windows are read where they lie.
+            let planes = self.reads == Reads::Planes;
             let padded = self.pads.iter().any(|&(before, after)| before > 0 || after > 0);
             let scratch = match sizes.is_fixed() {
-                true => Dim::from(conv_f32::conv_scratch_len(shape, self.planes)),
-                false if !padded && !self.planes && conv_f32::conv_needs_no_scratch(shape) => Dim::from(0),
+                true => Dim::from(conv_f32::conv_scratch_len(shape, planes)),
+                false if !padded && !planes && conv_f32::conv_needs_no_scratch(shape) => Dim::from(0),
                 false => sizes.most_scratch(shape.stride),
             };
-            let own = vec![("planes", Arg::Bool(self.planes)), ("tiles", tiles::arg(form))];
-            sizes.call_with(cx, ("conv_f32", "Conv"), w, bias, scratch, own, self.epilogue.as_ref());
+            let own = vec![("planes", Arg::Bool(planes)), ("tiles", tiles::arg(form))];
+            let epilogue = (self.epilogue.as_ref(), self.n_own());
+            sizes.call_with(cx, ("conv_f32", "Conv"), w, bias, scratch, own, epilogue);
         }
         Ok(())
     }
@@ -175,10 +208,15 @@ impl Rules for Conv {
 }
 
 impl Conv {
+    /// Operands before the epilogue's.
+    fn n_own(&self) -> usize {
+        2 + usize::from(self.bias) + usize::from(self.reads == Reads::Scaled)
+    }
+
     /// What there is for each axis of x, in the order of a channels-last operand.
     fn channels_last<T: Clone>(&self, axes: &[T]) -> Vec<T> {
         let mut axes = axes.to_vec();
-        if self.planes && axes.len() > 1 {
+        if self.reads == Reads::Planes && axes.len() > 1 {
             axes[1..].rotate_left(1);
         }
         axes
@@ -194,6 +232,7 @@ impl Conv {
     ) -> Vec<N> {
         let (x, w) = (elements(inputs[0]), elements(inputs[1]));
         let bias = if self.bias { Some(elements(inputs[2])) } else { None };
+        let scale = if self.reads == Reads::Scaled { Some(elements(inputs[self.n_own() - 1])) } else { None };
         let (x_shape, w_shape) = (inputs[0].shape(), inputs[1].shape());
         let (x_strides, w_strides) = (self.channels_last(&strides(x_shape)), strides(w_shape));
         let x_shape = self.channels_last(x_shape);
@@ -216,8 +255,10 @@ impl Conv {
                     }
                     let tap: usize = tap.iter().zip(&w_strides[2..]).map(|(i, s)| i * s).sum();
                     for c in 0..w_shape[1] {
-                        let from = at + (channel / per_group * w_shape[1] + c) * x_strides[n + 1];
-                        sum = add(sum, x[from], w[channel * w_strides[0] + c * w_strides[1] + tap]);
+                        let c_in = channel / per_group * w_shape[1] + c;
+                        let weight = w[channel * w_strides[0] + c * w_strides[1] + tap];
+                        let weight = scale.as_ref().map_or(weight, |scale| add(N::default(), weight, scale[c_in]));
+                        sum = add(sum, x[at + c_in * x_strides[n + 1]], weight);
                     }
                 }
                 sum
@@ -351,10 +392,11 @@ impl Sizes<'_> {
         scratch: Dim,
         epilogue: Option<&Map>,
     ) {
-        self.call_with(cx, kernel, w, bias, scratch, Vec::new(), epilogue);
+        let first = 2 + usize::from(bias.is_some());
+        self.call_with(cx, kernel, w, bias, scratch, Vec::new(), (epilogue, first));
     }
 
-    /// The same, of a kernel that has fields of its `own`.
+    /// The same, of a kernel that has fields of its `own`, and with the place of the epilogue's first operand.
     fn call_with(
         &self,
         cx: &mut Lower,
@@ -363,14 +405,14 @@ impl Sizes<'_> {
         bias: Option<Operand>,
         scratch: Dim,
         own: Vec<(&'static str, Arg)>,
-        epilogue: Option<&Map>,
+        (epilogue, first): (Option<&Map>, usize),
     ) {
         let scratch = cx.scratch(DType::F32, scratch);
         let (out, x) = (cx.output(0), cx.input(0));
         // Pixels by channels, as the kernel has them, which need not be as the model has them.
         let rows = Dim::product(&[std::slice::from_ref(self.batch), self.output].concat());
         let result = vec![rows, Dim::from(self.groups * self.c_out)];
-        let epilogue = cx.epilogue(epilogue, 2 + usize::from(bias.is_some()), &result);
+        let epilogue = cx.epilogue(epilogue, first, &result);
         let mut fields = vec![
             ("out", Arg::Write(out)),
             ("x", Arg::Read(x)),
@@ -396,7 +438,7 @@ mod tests {
             pads: vec![(1, 1); n],
             groups: 1,
             bias: false,
-            planes: false,
+            reads: Reads::Pixels,
             epilogue: None,
         }
     }

@@ -12,6 +12,7 @@ mod merge_duplicates;
 mod read_planes;
 mod remove_dead;
 mod rewrite;
+mod scale_weights;
 mod view;
 
 use crate::ir::Graph;
@@ -37,6 +38,8 @@ const PASSES: &[(&str, Pass)] = &[
     ("fuse_separable", fuse_separable::fuse_separable),
     // After fuse_separable, whose convolutions read pixels.
     ("read_planes", read_planes::read_planes),
+    // After fuse_epilogues: until then what scales may be on its way into another expression.
+    ("scale_weights", scale_weights::scale_weights),
     ("merge_duplicates", merge_duplicates::merge_duplicates),
     ("remove_dead", remove_dead::remove_dead),
     // Last: it makes copies that any other pass would take away again.
@@ -70,7 +73,7 @@ mod tests {
     use super::*;
     use crate::eval::eval;
     use crate::ir::{Bounds, DType, Dim, Tensor, Type, ValueId};
-    use crate::ops::conv::Conv;
+    use crate::ops::conv::{Conv, Reads};
     use crate::ops::map::{Binary, Map, Unary};
     use crate::ops::matmul::MatMul;
     use crate::ops::reduce::{Reduce, ReduceKind};
@@ -141,7 +144,7 @@ mod tests {
                 pads: vec![(1, 1), (1, 1)],
                 groups: 1,
                 bias: false,
-                planes: false,
+                reads: Reads::Pixels,
                 epilogue: None,
             };
             let y = self.node(conv, &[x, w]);
@@ -213,7 +216,10 @@ mod tests {
             let (w, bias) = (b.constant(&weight, stride as u64), b.constant(&weight[..1], 2));
             let pad = weight[3] / 2;
             let (stride, dilation, pads) = (vec![stride; 2], vec![1; 2], vec![(pad, pad); 2]);
-            b.node(Conv { stride, dilation, pads, groups, bias: true, planes: false, epilogue: None }, &[x, w, bias])
+            b.node(
+                Conv { stride, dilation, pads, groups, bias: true, reads: Reads::Pixels, epilogue: None },
+                &[x, w, bias],
+            )
         };
         let expanded = conv(&mut b, x, [16, 3, 1, 1], 1, 1);
         let active = b.node(relu(), &[expanded]);
@@ -243,6 +249,43 @@ mod tests {
         let after = b.check(&[joined]);
         // Out of channels-last; the first convolution reads planes.
         assert_eq!(count(&after, "Transpose"), 1, "{after}");
+    }
+
+    #[test]
+    fn squeeze_and_excite_scales_weights() {
+        let mut b = Builder::new();
+        let (x, residual) = (b.input("x", &[1, 7, 6, 20]), b.input("residual", &[1, 7, 6, 5]));
+        let pooled = b.node(Reduce { kind: ReduceKind::Mean, axes: vec![1, 2], keep: true }, &[x]);
+        let gate = b.node(unary(Unary::Sigmoid), &[pooled]);
+        let scaled = b.node(binary(Binary::Mul), &[gate, x]);
+        let (w, bias) = (b.constant(&[5, 20, 1, 1], 1), b.constant(&[5], 2));
+        let conv = |bias| Conv {
+            stride: vec![1; 2],
+            dilation: vec![1; 2],
+            pads: vec![(0, 0); 2],
+            groups: 1,
+            bias,
+            reads: Reads::Pixels,
+            epilogue: None,
+        };
+        let y = b.node(conv(true), &[scaled, w, bias]);
+        let y = b.node(binary(Binary::Add), &[y, residual]);
+        // More results than pixels.
+        let wide = b.constant(&[50, 20, 1, 1], 3);
+        let twice = b.node(binary(Binary::Mul), &[x, gate]);
+        let z = b.node(conv(false), &[twice, wide]);
+        let after = b.check(&[y, z]);
+        assert_eq!(count(&after, "Conv"), 2, "{after}");
+        // The gate, and the product that the wide one reads.
+        assert_eq!(count(&after, "Map"), 2, "{after}");
+        let mut b = Builder::new();
+        let (x, gate) = (b.input("x", &[1, 7, 6, 20]), b.input("gate", &[1, 1, 1, 20]));
+        let scaled = b.node(binary(Binary::Mul), &[gate, x]);
+        let w = b.constant(&[5, 20, 1, 1], 1);
+        let y = b.node(conv(false), &[scaled, w]);
+        let y = b.node(relu(), &[y]);
+        let after = b.check(&[y]);
+        assert_eq!((count(&after, "Conv"), count(&after, "Map")), (1, 0), "{after}");
     }
 
     #[test]

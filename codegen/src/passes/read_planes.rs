@@ -6,7 +6,7 @@
 use super::rewrite::Rewriter;
 use crate::ir::{DType, Graph, Node};
 use crate::ops::Op;
-use crate::ops::conv::Conv;
+use crate::ops::conv::{Conv, Reads};
 use crate::ops::transpose::Transpose;
 
 /// Channels up to which it pays: with more, windows are better read where they lie.
@@ -21,9 +21,9 @@ pub fn read_planes(graph: &Graph) -> Result<Graph, String> {
         // What others read too has to be written anyway.
         let before = transposed(graph, node).filter(|before| uses[before.outputs[0].0 as usize] == 1);
         let op = match (&node.op, before) {
-            (Op::Conv(conv), Some(before)) if conv.groups == 1 && !conv.planes => {
+            (Op::Conv(conv), Some(before)) if conv.groups == 1 && conv.reads == Reads::Pixels => {
                 inputs[0] = rewriter.get(before.inputs[0])?;
-                Op::from(Conv { planes: true, ..conv.clone() })
+                Op::from(Conv { reads: Reads::Planes, ..conv.clone() })
             }
             (op, _) => op.clone(),
         };

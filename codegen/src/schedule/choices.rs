@@ -53,7 +53,7 @@ impl Lower<'_, '_> {
 #[cfg(test)]
 mod tests {
     use crate::ir::{DType, Dim, Graph, Tensor, Type};
-    use crate::ops::conv::Conv;
+    use crate::ops::conv::{Conv, Reads};
     use crate::options::Options;
     use crate::schedule::schedule;
     use crate::tuning::{Candidate, Chosen, Tuning};
@@ -66,7 +66,7 @@ mod tests {
         let w = graph.add_const("w", Tensor::from_f64s(DType::F32, vec![64, 64, 3, 3], &[0.5; 64 * 64 * 9]));
         for _ in 0..2 {
             let (stride, dilation, pads) = (vec![1; 2], vec![1; 2], vec![(1, 1); 2]);
-            let conv = Conv { stride, dilation, pads, groups: 1, bias: false, planes: false, epilogue: None };
+            let conv = Conv { stride, dilation, pads, groups: 1, bias: false, reads: Reads::Pixels, epilogue: None };
             x = graph.add_node1("c", conv, &[x, w]).unwrap();
         }
         graph.outputs.push(("y".to_string(), x));
