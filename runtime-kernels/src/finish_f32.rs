@@ -103,6 +103,9 @@ pub(super) struct Finish<E> {
     pub epilogue: E,
 }
 
+/// Floats between rows from which on going down them asks for another page of memory nearly every time.
+const FAR: usize = 512;
+
 /// A vector of an area, or how far it is from one to the next.
 #[derive(Clone, Copy)]
 struct At {
@@ -122,7 +125,8 @@ impl At {
 impl<E: Epilogue> Task for Finish<E> {
     type Out = ();
 
-    /// Goes down the rows, a vector of columns after another, since tiles are taller than wide; along a row that is alone.
+    /// Goes down the rows, a vector of columns after another, since tiles are taller than wide; along them where they are far apart,
+    /// or there is but one.
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { area, epilogue } = self;
@@ -130,7 +134,9 @@ impl<E: Epilogue> Task for Finish<E> {
         let down = At { tile: area.tile_stride, out: area.out_stride, row: area.row_step, col: 0 };
         let along = At { tile: S::LANES, out: S::LANES, row: 0, col: S::LANES };
         let whole = cols / S::LANES;
-        let (lines, vectors, step) = if rows > 1 { (whole, rows, down) } else { (rows, whole, along) };
+        let far = area.out_stride >= FAR || rows == 1;
+        let (lines, vectors, step, next_line) =
+            if far { (rows, whole, along, down) } else { (whole, rows, down, along) };
         let mut first = At { tile: 0, out: 0, row: area.row, col: area.col };
         for _ in 0..lines {
             let mut at = first;
@@ -148,7 +154,7 @@ impl<E: Epilogue> Task for Finish<E> {
                 }
                 at = next.after(step);
             }
-            first = first.after(along);
+            first = first.after(next_line);
         }
         let rest = cols % S::LANES;
         let mut at =
