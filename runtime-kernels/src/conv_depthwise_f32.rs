@@ -1,10 +1,11 @@
 //! Channels-last depthwise convolution: every channel by its own taps, vectorised over channels.
 //!
-//! Four pixels of an output line by two vectors of channels are computed at a time. Along the line, an input vector is
-//! loaded once for all the pixels whose windows it lies in, and a tap's weights once for all pixels; pixels outside the
-//! line are skipped. Images that stay near are taken a few channels at a time, so that an input line is fetched once for
-//! all the output lines that read it; larger ones line by line, as they lie. A piece of a line is finished by its
-//! epilogue while it is near, so that all the rest is compiled once whatever the epilogues.
+//! Seven pixels of an output line (four where registers are few) by two vectors of channels are computed at a time, or by
+//! one where there are no more channels. Along the line, an input vector is loaded once for all the pixels whose windows it
+//! lies in, and a tap's weights once for all pixels; pixels outside the line are skipped. Images that stay near are taken a
+//! few channels at a time, so that an input line is fetched once for all the output lines that read it; larger ones line by
+//! line, as they lie. A piece of a line is finished by its epilogue while it is near, so that all the rest is compiled once
+//! whatever the epilogues.
 
 use core::ops::Range;
 

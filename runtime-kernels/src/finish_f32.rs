@@ -103,8 +103,9 @@ pub(super) struct Finish<E> {
     pub epilogue: E,
 }
 
-/// Floats between rows from which on going down them asks for another page of memory nearly every time.
-const FAR: usize = 512;
+/// Floats between rows from which on going down them asks for another page of memory every few rows, and for operands in an order
+/// that is not foreseen.
+const FAR: usize = 256;
 
 /// A vector of an area, or how far it is from one to the next.
 #[derive(Clone, Copy)]

@@ -19,6 +19,7 @@ pub mod arg_reduce;
 pub mod attention_f32;
 pub mod compress;
 pub mod conv_any;
+mod conv_band_f32;
 pub mod conv_depthwise_f32;
 pub mod conv_f32;
 mod conv_rows_f32;

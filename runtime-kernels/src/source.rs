@@ -8,6 +8,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("attention_f32", include_str!("attention_f32.rs")),
     ("compress", include_str!("compress.rs")),
     ("conv_any", include_str!("conv_any.rs")),
+    ("conv_band_f32", include_str!("conv_band_f32.rs")),
     ("conv_depthwise_f32", include_str!("conv_depthwise_f32.rs")),
     ("conv_f32", include_str!("conv_f32.rs")),
     ("conv_rows_f32", include_str!("conv_rows_f32.rs")),
