@@ -96,10 +96,11 @@ pub trait Simd: Copy + 'static {
     fn mul(self, a: Self::F32, b: Self::F32) -> Self::F32;
     /// `a / b`
     fn div(self, a: Self::F32, b: Self::F32) -> Self::F32;
-    /// `a / b` or as good as, for `b` from 2^-126 to 2^125.
+    /// `1 / (1 + e)` or as good as, for a positive `e` up to 2^126.
     #[inline(always)]
-    fn ratio(self, a: Self::F32, b: Self::F32) -> Self::F32 {
-        self.div(a, b)
+    fn inverse_of_more(self, e: Self::F32) -> Self::F32 {
+        let one = self.splat(1.0);
+        self.div(one, self.add(one, e))
     }
     /// `a / divisor` or the float next to it, for a divisor from 2^-60 to 2^60; cheaper than `div` where the divisor is a
     /// constant and divisions are slow.

@@ -186,11 +186,12 @@ impl Simd for Avx512 {
         avx512!(_mm512_scalef_ps(a, n))
     }
     #[inline(always)]
-    fn ratio(self, a: __m512, b: __m512) -> __m512 {
-        // Fourteen bits, and as many of what is left.
-        let inverse = avx512!(_mm512_rcp14_ps(b));
-        let near = avx512!(_mm512_mul_ps(a, inverse));
-        avx512!(_mm512_fmadd_ps(_mm512_fnmadd_ps(near, b, a), inverse, near))
+    fn inverse_of_more(self, e: __m512) -> __m512 {
+        // Fourteen bits, and as many of what is left: of `e` itself, so that rounding `1 + e` costs nothing.
+        let one = self.splat(1.0);
+        let near = avx512!(_mm512_rcp14_ps(_mm512_add_ps(one, e)));
+        let left = avx512!(_mm512_sub_ps(_mm512_fnmadd_ps(near, e, one), near));
+        avx512!(_mm512_fmadd_ps(left, near, near))
     }
     #[inline(always)]
     fn div_by(self, a: __m512, divisor: f32) -> __m512 {

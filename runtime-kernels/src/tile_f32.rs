@@ -293,8 +293,7 @@ impl Task for Strips<'_> {
         // Of the last panel, the columns that there are.
         let last = cols - (panels - 1) * PANEL;
         if last == PANEL || const { Self::writes_parts::<S>() } {
-            let last = if const { Self::writes_parts::<S>() } { last } else { S::LANES };
-            s.enter(AnyTile { rows, panels, operands: Operands { last, ..operands } });
+            s.enter(AnyTile { rows, panels, operands: Operands { last: last.min(S::LANES), ..operands } });
             // SAFETY: the area is what the strips just wrote.
             return unsafe { finishing.apply(area) };
         }

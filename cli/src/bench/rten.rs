@@ -10,7 +10,7 @@ type Failure = Box<dyn std::error::Error>;
 
 /// Little-endian elements of 32 bits, which is what rten's numbers have.
 fn words<T>(bytes: &[u8], from: impl Fn([u8; 4]) -> T) -> Vec<T> {
-    bytes.chunks_exact(4).map(|word| from(word.try_into().unwrap())).collect()
+    bytes.as_chunks().0.iter().map(|&word| from(word)).collect()
 }
 
 fn value(dtype: &str, shape: &[usize], bytes: &[u8]) -> Result<Value, Failure> {
@@ -19,7 +19,7 @@ fn value(dtype: &str, shape: &[usize], bytes: &[u8]) -> Result<Value, Failure> {
         "i32" => Tensor::from_data(shape, words(bytes, i32::from_le_bytes)).into(),
         // rten's integers have 32 bits.
         "i64" => {
-            let wide = bytes.chunks_exact(8).map(|word| i64::from_le_bytes(word.try_into().unwrap()) as i32);
+            let wide = bytes.as_chunks().0.iter().map(|&word| i64::from_le_bytes(word) as i32);
             Tensor::from_data(shape, wide.collect::<Vec<i32>>()).into()
         }
         other => return Err(format!("inputs of {other} are not tried").into()),
