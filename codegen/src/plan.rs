@@ -228,6 +228,8 @@ pub enum Arg {
     Write(Operand),
     /// `Option<&[T]>`
     ReadOpt(Option<Operand>),
+    /// `Option<&[f32]>`: weights of later steps, which this one does not read.
+    Ahead(Option<Operand>),
     /// `Option<&mut [T]>`
     WriteOpt(Option<Operand>),
     /// `[&[T]; N]`

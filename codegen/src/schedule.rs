@@ -1,6 +1,7 @@
 //! Graph to steps: walks the nodes in order, decides which results take over an operand's memory, and lets each op write its
 //! kernel calls. Buffers get sizes and lifetimes here, addresses in `memory`.
 
+mod ahead;
 mod blocks;
 mod choices;
 
@@ -241,6 +242,8 @@ impl<'g> Scheduler<'g> {
         let reads_texts = |step: &Step| step.fields.iter().any(|(_, arg)| matches!(arg, Arg::Texts));
         let has_texts = inputs.iter().chain(&outputs).any(Port::is_text) || self.steps.iter().any(reads_texts);
         let threads = Threads::of(&self.steps, self.options.threads);
+        let blob = self.blob.finish();
+        ahead::ask(&mut self.steps, &self.flow, blob.len());
         let macs = self.steps.iter().fold(Dim::from(0), |sum, step| sum + step.macs.clone());
         Plan {
             name: graph.name.clone(),
@@ -254,7 +257,7 @@ impl<'g> Scheduler<'g> {
             flow: self.flow,
             funcs: self.funcs,
             arena: memory::place(self.buffers, &graph.bounds),
-            blob: self.blob.finish(),
+            blob,
             texts: has_texts.then(|| graph.texts.all()),
             macs,
             threads,

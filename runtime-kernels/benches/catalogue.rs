@@ -186,6 +186,7 @@ impl Bench<'_> {
                     a_row_stride: k,
                     a_col_stride: 1,
                     tiles: Tiles::Auto,
+                    ahead: None,
                     epilogue: Identity,
                 });
             });
@@ -224,6 +225,7 @@ impl Bench<'_> {
                     a_row_stride: k,
                     a_col_stride: 1,
                     tiles: Tiles::Auto,
+                    ahead: None,
                     epilogue: Identity,
                 });
             });
@@ -246,6 +248,7 @@ impl Bench<'_> {
                 a_row_stride: 1,
                 a_col_stride: m,
                 tiles: Tiles::Auto,
+                ahead: None,
                 epilogue: Identity,
             });
         });
@@ -320,17 +323,17 @@ impl Bench<'_> {
             let pixels = shape.output[1] * shape.output[2];
             let mut out = floats(pixels * groups * c_out, 0);
             let bias = floats(pack::bias_len(groups, c_out), 3);
-            let mut scratch = floats(conv_scratch_len(shape, false), 0);
+            let mut scratch = floats(conv_scratch_len(shape), 0);
             self.time(s, &name, 2 * pixels * kernel * kernel * c_in * c_out * groups, || {
                 s.enter(Conv {
                     out: black_box(&mut out),
                     x: &x,
-                    planes: false,
                     w: &w,
                     bias: Some(&bias),
                     scratch: &mut scratch,
                     shape,
                     tiles: Tiles::Auto,
+                    ahead: None,
                     epilogue: Identity,
                 });
             });

@@ -314,7 +314,7 @@ impl Line<'_> {
         let (groups, at) = (self.shape.groups, at - self.columns.start);
         if let Some((low, high)) = self.clamp {
             let (low, high) = (s.splat(low), s.splat(high));
-            pixels!(j, vectors!(v, sums[j][v] = s.min(high, s.max(low, sums[j][v]))));
+            pixels!(j, vectors!(v, sums[j][v] = s.bounded(sums[j][v], low, high)));
         }
         let out = &mut self.out[at * groups..(at + pixels) * groups];
         pixels!(j, {
@@ -340,10 +340,9 @@ impl Line<'_> {
             let pixels = (self.columns.end - at).min(P);
             // Which pixels of the input there are, of those that the windows lie over.
             let start = at * STEP;
-            let mut inside = 0_u32;
-            for i in 0..(pixels - 1) * STEP + TAPS {
-                inside |= u32::from(start + i >= pad[2] && start + i < input[2] + pad[2]) << i;
-            }
+            let below = |n: usize| (1_u32 << n.min(31)) - 1;
+            let end = (input[2] + pad[2]).saturating_sub(start).min((pixels - 1) * STEP + TAPS);
+            let inside = below(end) & !below(pad[2].saturating_sub(start));
             let x = self.x.as_ptr().wrapping_add(walk.x_first.wrapping_add(start * groups));
             let w = self.w.as_ptr().wrapping_add(walk.w_first);
             let mut next = self.channels.start;

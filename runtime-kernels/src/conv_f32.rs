@@ -4,15 +4,16 @@
 //! are a constant stride apart and the tile reads them in place: there is no im2col. Where windows reach into the
 //! padding, the input of a block of output pixels is first copied, once, to a band with the zeros written out.
 
+use super::ahead_f32::Ahead;
 use super::conv_band_f32::FillBand;
 use super::conv_rows_f32::{ConvRows, gathers, may_gather, rows_scratch_len};
 use super::epilogue::Epilogue;
 use super::finish_f32::{Entered, Finishing};
 use super::matmul_f32::blocks;
 use super::simd::{Simd, Task};
-use super::split::{Part, Split, parts, whole};
+use super::split::{Part, Split, parts, times, whole};
 use super::stages::{Stages, Window};
-use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, count, panel_groups, strips, tile_rows, widest};
+use super::tile_f32::{MOST_ROWS, PANEL, Product, count, in_use, panel_groups, strips, tile_rows, widest};
 use super::tiles::Tiles;
 use super::window::volume;
 
@@ -47,10 +48,8 @@ pub struct ConvShape {
 pub struct Conv<'a, E> {
     /// `[batch][output][groups * c_out]`
     pub out: &'a mut [f32],
-    /// `[batch][input][groups * c_in]`, or `[batch][c_in][input]` if in `planes`.
+    /// `[batch][input][groups * c_in]`
     pub x: &'a [f32],
-    /// Whether each channel of `x` is a picture of its own, as those of pictures usually are; there must be one group.
-    pub planes: bool,
     /// `[group][panel][kd * kh * kw * c_in][16]`
     pub w: &'a [f32],
     /// `[group][c_out rounded up to 16]`
@@ -61,20 +60,22 @@ pub struct Conv<'a, E> {
     pub shape: ConvShape,
     /// Which tiles, where there is a choice.
     pub tiles: Tiles,
+    /// Weights of later steps to be asked for meanwhile, where windows are pixels.
+    pub ahead: Option<&'a [f32]>,
     /// Applied to every element.
     pub epilogue: E,
 }
 
-/// Floats of scratch a [`Conv`] needs on any instruction set: none without padding, unless its lines are narrow or it reads planes.
-pub const fn conv_scratch_len(shape: ConvShape, planes: bool) -> usize {
-    if gathers(&shape) && !planes {
+/// Floats of scratch a [`Conv`] needs on any instruction set: none without padding, unless its lines are narrow.
+pub const fn conv_scratch_len(shape: ConvShape) -> usize {
+    if gathers(&shape) {
         return rows_scratch_len(&shape);
     }
-    let walk = Walk { planes, ..Walk::of_conv(&shape) };
+    let walk = Walk::of_conv(&shape);
     if walk.stays_inside() { 0 } else { walk.band_len(walk.block(shape.c_in, shape.c_out), shape.c_in) }
 }
 
-/// Whether a [`Conv`] that reads no planes, with these weights, never needs scratch, whatever the sizes it is used for, if it has no padding.
+/// Whether a [`Conv`] with these weights never needs scratch, whatever the sizes it is used for, if it has no padding.
 pub const fn conv_needs_no_scratch(shape: ConvShape) -> bool {
     !may_gather(&shape)
 }
@@ -104,20 +105,10 @@ impl<E: Epilogue> Split for Conv<'_, E> {
         // SAFETY: the caller vouches for the task; its output is only written through this pointer, each part's elements
         // by that part.
         let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
-        let &Self { x, planes, w, bias, shape, tiles, epilogue, .. } = task;
+        let &Self { x, w, bias, shape, tiles, ahead, epilogue, .. } = task;
         let epilogue = Entered::new(s, epilogue);
-        s.enter(ConvPart {
-            out,
-            x,
-            planes,
-            w,
-            bias,
-            shape: &shape,
-            tiles,
-            finishing: epilogue.finishing(),
-            part,
-            scratch,
-        });
+        let (finishing, ahead) = (epilogue.finishing(), ahead.unwrap_or_default());
+        s.enter(ConvPart { out, x, w, bias, shape: &shape, tiles, ahead, finishing, part, scratch });
     }
 }
 
@@ -125,11 +116,11 @@ impl<E: Epilogue> Split for Conv<'_, E> {
 struct ConvPart<'a> {
     out: *mut [f32],
     x: &'a [f32],
-    planes: bool,
     w: &'a [f32],
     bias: Option<&'a [f32]>,
     shape: &'a ConvShape,
     tiles: Tiles,
+    ahead: &'a [f32],
     finishing: Finishing<'a>,
     part: Part,
     scratch: &'a mut [f32],
@@ -140,15 +131,14 @@ impl Task for ConvPart<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { out, x, planes, w, bias, shape, tiles, finishing, part, scratch } = self;
-        assert!(!planes || shape.groups == 1, "planes are of one group");
-        let walk = Walk { planes, ..Walk::of_conv(shape) };
+        let Self { out, x, w, bias, shape, tiles, ahead, finishing, part, scratch } = self;
+        let walk = Walk::of_conv(shape);
         let columns = shape.c_out.div_ceil(PANEL) * PANEL;
         let w_len = walk.taps() * shape.c_in * columns;
         let (groups, part) = group_share(shape.groups, part);
         for group in groups {
             let (w, bias) = (&w[group * w_len..][..w_len], bias.map(|bias| &bias[group * columns..][..columns]));
-            if gathers(shape) && !planes {
+            if gathers(shape) {
                 let rows = ConvRows { shape, group, x, w, bias, tiles, finishing };
                 // SAFETY: the output is written through this pointer alone, this part of it by this caller.
                 unsafe { rows.run(s, out, scratch, part) };
@@ -166,6 +156,7 @@ impl Task for ConvPart<'_> {
                 c_in: shape.c_in,
                 c_out: shape.c_out,
                 tiles,
+                ahead,
                 finishing,
             };
             // SAFETY: the output is written through this pointer alone, this part of it by this caller.
@@ -203,8 +194,6 @@ pub(super) struct Walk {
     pub dilation: [usize; 3],
     /// Leading padding, negative where the first window starts inside the input.
     pub pad: [isize; 3],
-    /// Whether each channel is a picture of its own, so that no window can be read where it lies.
-    pub planes: bool,
 }
 
 impl Walk {
@@ -212,7 +201,7 @@ impl Walk {
     pub const fn of_conv(shape: &ConvShape) -> Self {
         let pad = [shape.pad[0] as isize, shape.pad[1] as isize, shape.pad[2] as isize];
         let (pixels, kernel) = (shape.output, shape.kernel);
-        Self { input: shape.input, pixels, kernel, stride: shape.stride, dilation: shape.dilation, pad, planes: false }
+        Self { input: shape.input, pixels, kernel, stride: shape.stride, dilation: shape.dilation, pad }
     }
 
     /// Taps of the kernel.
@@ -230,9 +219,6 @@ impl Walk {
 
     /// Whether the windows of a block of output pixels lie within the input, as a band of it would.
     const fn block_stays_inside(&self, first: [usize; 3], pixels: [usize; 3]) -> bool {
-        if self.planes {
-            return false;
-        }
         let mut dim = 0;
         while dim < 3 {
             let from = (first[dim] * self.stride[dim]) as isize - self.pad[dim];
@@ -261,11 +247,8 @@ impl Walk {
         const WIDEST: usize = 128;
         let weights = self.taps() * c_in * c_out;
         let passes = weights / (32 * 1024);
-        // Where all is copied, lines that two blocks share should be few.
         let want = 96
-            * if self.planes {
-                6
-            } else if passes < 1 {
+            * if passes < 1 {
                 1
             } else if passes > 5 {
                 5
@@ -314,6 +297,8 @@ pub(super) struct Correlation<'a> {
     pub c_in: usize,
     pub c_out: usize,
     pub tiles: Tiles,
+    /// Weights of later steps to be asked for meanwhile, where windows are pixels.
+    pub ahead: &'a [f32],
     pub finishing: Finishing<'a>,
 }
 
@@ -368,10 +353,11 @@ impl Correlation<'_> {
                 };
                 let stage = stages.at(stage);
                 let mut ahead = Ahead::of_strips(product, &next, next_panel, lines * count(&cut));
-                for (d, h) in (0..size[0]).flat_map(|d| (0..size[1]).map(move |h| (d, h))) {
+                for line in 0..lines {
+                    let (d, h) = (line / size[1], line % size[1]);
                     let line = (out(0, d) * self.output[1] + out(1, h)) * self.output[2];
                     let mut start = 0;
-                    for (pixels, n) in cut {
+                    for &(pixels, n) in in_use(&cut) {
                         let row = entry_row + line + out(2, start);
                         let at = d * self.walk.stride[0] * pitch[0]
                             + h * self.walk.stride[1] * pitch[1]
@@ -429,7 +415,8 @@ impl Task for CorrelationPart<'_> {
         let pointwise =
             inside && walk.taps() == 1 && walk.pixels == correlation.input && walk.pixels == correlation.output;
         let block = walk.block(c_in, c_out);
-        let n_blocks = (0..3).map(|dim| walk.pixels[dim].div_ceil(block[dim])).product::<usize>();
+        let [deep, high, wide] = [0, 1, 2].map(|dim| walk.pixels[dim].div_ceil(block[dim]));
+        let n_blocks = deep * high * wide;
         let (rows, height) = if pointwise {
             ((batch * in_pixels).div_ceil(MOST_ROWS), MOST_ROWS)
         } else {
@@ -454,6 +441,7 @@ impl Task for CorrelationPart<'_> {
             b: w.as_ptr(),
             panel_stride: k * PANEL,
             after: 0,
+            later: &correlation.ahead[times(&part.range(correlation.ahead.len() / PANEL), PANEL)],
             bias,
             finishing: correlation.finishing,
             tiles: correlation.tiles,
@@ -469,75 +457,35 @@ impl Task for CorrelationPart<'_> {
             };
         }
         let band = if inside { &mut [][..] } else { &mut scratch[..walk.band_len(block, c_in)] };
-        for entry in rows.start / n_blocks..rows.end.div_ceil(n_blocks) {
+        for i in rows {
+            let (entry, i) = (i / n_blocks, i % n_blocks);
+            let first = [i / (high * wide) * block[0], i / wide % high * block[1], i % wide * block[2]];
             let x = &x[entry * in_pixels * groups * c_in..];
-            let (skip, end) = (rows.start.saturating_sub(entry * n_blocks), rows.end - entry * n_blocks);
-            for first in Blocks::new(walk.pixels, block).take(end).skip(skip) {
-                let size = [0, 1, 2].map(|dim| block[dim].min(walk.pixels[dim] - first[dim]));
-                let (from, pitch);
-                if k == 0 {
-                    (from, pitch) = (x.as_ptr(), [0; 3]);
-                } else if inside || walk.block_stays_inside(first, size) {
-                    let pixel = groups * c_in;
-                    pitch = [correlation.input[1] * correlation.input[2] * pixel, correlation.input[2] * pixel, pixel];
-                    let at = |dim: usize| (first[dim] * walk.stride[dim]).wrapping_add_signed(-walk.pad[dim]);
-                    from = x[at(0) * pitch[0] + at(1) * pitch[1] + at(2) * pitch[2]..].as_ptr();
-                } else {
-                    let extent = [0, 1, 2].map(|dim| walk.extent(dim, size[dim]));
-                    s.enter(FillBand { band: &mut *band, x, walk, first, extent, groups, c_in });
-                    from = band.as_ptr();
-                    pitch = [extent[1] * extent[2] * c_in, extent[2] * c_in, c_in];
-                }
-                let mut window = Window {
-                    taps: walk.kernel,
-                    strides: [0, 1, 2].map(|dim| walk.dilation[dim] * pitch[dim]),
-                    run: c_in,
-                };
-                if window.strides[2] == c_in || walk.kernel[2] == 1 {
-                    window.run *= walk.kernel[2];
-                    window.taps[2] = 1;
-                }
-                let product = Product { row_stride: walk.stride[2] * pitch[2], window, ..product };
-                // SAFETY: the windows of the block's pixels lie within the input or the band, as just established; the
-                // output's pixels were checked against its size above, and `w` and `bias` cut to their lengths.
-                unsafe { correlation.block(s, &product, from, pitch, entry * out_pixels, first, size) };
+            let size = [0, 1, 2].map(|dim| block[dim].min(walk.pixels[dim] - first[dim]));
+            let (from, pitch);
+            if k == 0 {
+                (from, pitch) = (x.as_ptr(), [0; 3]);
+            } else if inside || walk.block_stays_inside(first, size) {
+                let pixel = groups * c_in;
+                pitch = [correlation.input[1] * correlation.input[2] * pixel, correlation.input[2] * pixel, pixel];
+                let at = |dim: usize| (first[dim] * walk.stride[dim]).wrapping_add_signed(-walk.pad[dim]);
+                from = x[at(0) * pitch[0] + at(1) * pitch[1] + at(2) * pitch[2]..].as_ptr();
+            } else {
+                let extent = [0, 1, 2].map(|dim| walk.extent(dim, size[dim]));
+                s.enter(FillBand { band: &mut *band, x, walk, first, extent, groups, c_in });
+                from = band.as_ptr();
+                pitch = [extent[1] * extent[2] * c_in, extent[2] * c_in, c_in];
             }
+            let mut window =
+                Window { taps: walk.kernel, strides: [0, 1, 2].map(|dim| walk.dilation[dim] * pitch[dim]), run: c_in };
+            if window.strides[2] == c_in || walk.kernel[2] == 1 {
+                window.run *= walk.kernel[2];
+                window.taps[2] = 1;
+            }
+            let product = Product { row_stride: walk.stride[2] * pitch[2], window, ..product };
+            // SAFETY: the windows of the block's pixels lie within the input or the band, as just established; the
+            // output's pixels were checked against its size above, and `w` and `bias` cut to their lengths.
+            unsafe { correlation.block(s, &product, from, pitch, entry * out_pixels, first, size) };
         }
-    }
-}
-
-/// The first pixels of the blocks a size is cut into, in order.
-struct Blocks {
-    size: [usize; 3],
-    block: [usize; 3],
-    next: [usize; 3],
-}
-
-impl Blocks {
-    #[inline(always)]
-    fn new(size: [usize; 3], block: [usize; 3]) -> Self {
-        Self { size, block, next: [0; 3] }
-    }
-}
-
-impl Iterator for Blocks {
-    type Item = [usize; 3];
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<[usize; 3]> {
-        let next = self.next;
-        if next[0] >= self.size[0] {
-            return None;
-        }
-        self.next[2] += self.block[2];
-        if self.next[2] >= self.size[2] {
-            self.next[2] = 0;
-            self.next[1] += self.block[1];
-        }
-        if self.next[1] >= self.size[1] {
-            self.next[1] = 0;
-            self.next[0] += self.block[0];
-        }
-        Some(next)
     }
 }

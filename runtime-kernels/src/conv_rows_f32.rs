@@ -4,13 +4,14 @@
 //!
 //! The copy costs what it does once for all output channels, so narrow lines need many of them to pay.
 
+use super::ahead_f32::Ahead;
 use super::conv_f32::{ConvShape, Walk};
 use super::finish_f32::Finishing;
 use super::matmul_f32::copy_stride;
 use super::simd::{Simd, Task};
 use super::split::Part;
 use super::stages::{Stage, Window};
-use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, count, panel_groups, strips, tile_rows, widest};
+use super::tile_f32::{MOST_ROWS, PANEL, Product, count, in_use, panel_groups, strips, tile_rows, widest};
 use super::tiles::Tiles;
 use super::window::volume;
 
@@ -125,7 +126,7 @@ impl ConvRows<'_> {
             };
             let mut ahead = Ahead::of_strips(product, next, next_panel, count(&cut));
             let mut start = 0;
-            for (rows, count) in cut {
+            for &(rows, count) in in_use(&cut) {
                 let to = first + start;
                 // SAFETY: these rows are among the caller's.
                 unsafe {
@@ -183,6 +184,7 @@ impl Task for ConvRowsPart<'_> {
             b: w.as_ptr(),
             panel_stride: k * PANEL,
             after: 0,
+            later: &[],
             bias,
             finishing: conv.finishing,
             tiles: conv.tiles,

@@ -93,6 +93,7 @@ impl<E: Epilogue> Split for ConvTranspose<'_, E> {
                     c_in: shape.c_in,
                     c_out: shape.c_out,
                     tiles: Tiles::Auto,
+                    ahead: &[],
                     finishing,
                 };
                 let (own, rest) = w.split_at(phase.taps() * shape.c_in * columns);
@@ -173,7 +174,6 @@ impl Phase {
             stride: [1; 3],
             dilation: [1; 3],
             pad: [0; 3],
-            planes: false,
         };
         let mut dim = 0;
         while dim < 3 {

@@ -9,7 +9,7 @@ pub trait Epilogue: Copy {
     /// True where `apply` returns `v` unchanged, so that kernels can skip it.
     const IDENTITY: bool = false;
 
-    /// The least and the greatest result, where all that `apply` does is to keep results between them.
+    /// The least and the greatest result, neither of them NaN, where all that `apply` does is to keep results between them.
     #[inline(always)]
     fn clamp(&self) -> Option<(f32, f32)> {
         None
@@ -35,7 +35,7 @@ impl Epilogue for Identity {
     }
 }
 
-/// The epilogue that keeps results between two bounds, NaN as it is.
+/// The epilogue that keeps results between two bounds, which are no NaN, and NaN as it is.
 #[derive(Clone, Copy)]
 pub struct Clamp {
     /// The least result.
@@ -52,7 +52,7 @@ impl Epilogue for Clamp {
 
     #[inline(always)]
     fn apply<S: Simd>(self, s: S, v: S::F32, _row: usize, _col: usize, _n: usize) -> S::F32 {
-        s.min(s.splat(self.high), s.max(s.splat(self.low), v))
+        s.bounded(v, s.splat(self.low), s.splat(self.high))
     }
 }
 

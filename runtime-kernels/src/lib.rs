@@ -14,6 +14,7 @@
 extern crate std;
 
 pub mod activation;
+mod ahead_f32;
 pub mod arena;
 pub mod arg_reduce;
 pub mod attention_f32;
@@ -22,6 +23,7 @@ pub mod conv_any;
 mod conv_band_f32;
 pub mod conv_depthwise_f32;
 pub mod conv_f32;
+pub mod conv_planes_f32;
 mod conv_rows_f32;
 pub mod conv_separable_f32;
 pub mod conv_transpose_f32;

@@ -5,12 +5,13 @@
 //! block of A the inner, so that a panel is fetched from far away once per block and the block stays near; small B turn
 //! the loops around, and A is then read once.
 
+use super::ahead_f32::{Ahead, Later};
 use super::epilogue::Epilogue;
 use super::finish_f32::{Entered, Finishing};
 use super::simd::{Simd, Task};
-use super::split::{Part, Split, parts, whole};
+use super::split::{Part, Split, parts, times, whole};
 use super::stages::{Stages, Window};
-use super::tile_f32::{Ahead, MOST_ROWS, PANEL, Product, count, panel_groups, strips, tile_rows, widest};
+use super::tile_f32::{MOST_ROWS, PANEL, Product, count, in_use, panel_groups, strips, tile_rows, widest};
 use super::tile_transpose::{TILE, transpose_tile};
 use super::tiles::Tiles;
 
@@ -47,6 +48,8 @@ pub struct MatMul<'a, E> {
     pub a_col_stride: usize,
     /// Which tiles, where there is a choice.
     pub tiles: Tiles,
+    /// Weights of later steps to be asked for meanwhile, where there are several rows.
+    pub ahead: Option<&'a [f32]>,
     /// Applied to every element.
     pub epilogue: E,
 }
@@ -99,10 +102,26 @@ impl<E: Epilogue> Split for MatMul<'_, E> {
         // SAFETY: the caller vouches for the task; its output is only written through this pointer, each part's elements
         // by that part.
         let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
-        let &Self { a, b, bias, m, k, n, a_row_stride, a_col_stride, tiles, epilogue, .. } = task;
+        let &Self { a, b, bias, m, k, n, a_row_stride, a_col_stride, tiles, ahead, epilogue, .. } = task;
         let epilogue = Entered::new(s, epilogue);
         let finishing = epilogue.finishing();
-        s.enter(MatMulPart { out, a, b, bias, m, k, n, a_row_stride, a_col_stride, tiles, finishing, part, scratch });
+        let ahead = ahead.unwrap_or_default();
+        s.enter(MatMulPart {
+            out,
+            a,
+            b,
+            bias,
+            m,
+            k,
+            n,
+            a_row_stride,
+            a_col_stride,
+            tiles,
+            ahead,
+            finishing,
+            part,
+            scratch,
+        });
     }
 }
 
@@ -118,6 +137,7 @@ struct MatMulPart<'a> {
     a_row_stride: usize,
     a_col_stride: usize,
     tiles: Tiles,
+    ahead: &'a [f32],
     finishing: Finishing<'a>,
     part: Part,
     scratch: &'a mut [f32],
@@ -128,7 +148,8 @@ impl Task for MatMulPart<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { out, a, b, bias, m, k, n, a_row_stride, a_col_stride, tiles, finishing, part, scratch } = self;
+        let Self { out, a, b, bias, m, k, n, a_row_stride, a_col_stride, tiles, ahead, finishing, part, scratch } =
+            self;
         let panels = n.div_ceil(PANEL);
         assert!(out.len() >= m * n, "the output of a product is too short");
         let b = &b[..panels * k * PANEL];
@@ -165,6 +186,7 @@ impl Task for MatMulPart<'_> {
             b: b.as_ptr(),
             panel_stride: k * PANEL,
             after: 0,
+            later: &ahead[times(&part.range(ahead.len() / PANEL), PANEL)],
             bias,
             finishing,
             tiles,
@@ -227,6 +249,8 @@ impl Task for Blocks<'_> {
             block_rows(m, k.div_ceil(stages.n)).max(most)
         };
         let blocks = m.div_ceil(block);
+        let groups = panel_groups(panels, at_once).count();
+        let mut later = Later::over(product.later, m.div_ceil(most) * groups * (k / 4));
         let mut top = 0;
         for i in 0..blocks {
             let end = m * (i + 1) / blocks;
@@ -243,9 +267,10 @@ impl Task for Blocks<'_> {
                         true => (&stage, panel + width),
                         false => (&following, after),
                     };
-                    let mut ahead = Ahead::of_strips(product, next, next_panel, count(&cut));
+                    let mut ahead =
+                        Ahead::of_strips(product, next, next_panel, count(&cut)).then(&later, width, stage.k_len);
                     let mut start = top;
-                    for (rows, n) in cut {
+                    for &(rows, n) in in_use(&cut) {
                         // SAFETY: `n` strips of `rows` rows of `a` from `start`, each a tile's at most, and whole panels; the
                         // caller vouches for both.
                         unsafe {
@@ -256,6 +281,7 @@ impl Task for Blocks<'_> {
                         ahead.skip(n);
                         start += rows * n;
                     }
+                    later.after(&ahead);
                     panel += width;
                 }
             }
@@ -366,7 +392,7 @@ unsafe fn row_step<S: Simd, const P: usize>(
 pub(super) fn clamped<S: Simd>(s: S, v: S::F32, bounds: Option<(f32, f32)>) -> S::F32 {
     // No closure: it would be compiled without the instruction set.
     match bounds {
-        Some((low, high)) => s.min(s.splat(high), s.max(s.splat(low), v)),
+        Some((low, high)) => s.bounded(v, s.splat(low), s.splat(high)),
         None => v,
     }
 }

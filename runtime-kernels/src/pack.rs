@@ -85,6 +85,13 @@ pub fn conv(dst: &mut [f32], w: &[f32], shape: ConvShape) {
     conv_layout(shape).write(&mut dst[..conv_len(shape)], w);
 }
 
+/// The layout of ONNX weights `[c_out][c_in][kd][kh][kw]` as `[panel][c_in * kd * kh * kw][16]`, for
+/// [`ConvPlanes`](super::conv_planes_f32::ConvPlanes); as long as [`conv_len`].
+pub const fn planes_layout(shape: ConvShape) -> Panels {
+    let k = taps(&shape) * shape.c_in;
+    panels_layout(k, shape.c_out, 1, k)
+}
+
 /// Length of the packed weights of [`ConvDepthwise`](super::conv_depthwise_f32::ConvDepthwise).
 pub const fn depthwise_len(shape: ConvShape) -> usize {
     panels_len(taps(&shape), shape.groups)

@@ -158,6 +158,11 @@ impl Simd for Avx2 {
         avx2!(_mm256_blendv_ps(_mm256_max_ps(a, b), a, is_nan(a)))
     }
     #[inline(always)]
+    fn bounded(self, a: __m256, low: __m256, high: __m256) -> __m256 {
+        // The instructions give their second operand where either is NaN.
+        avx2!(_mm256_min_ps(high, _mm256_max_ps(low, a)))
+    }
+    #[inline(always)]
     fn sqrt(self, a: __m256) -> __m256 {
         avx2!(_mm256_sqrt_ps(a))
     }

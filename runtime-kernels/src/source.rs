@@ -3,6 +3,7 @@
 /// File name without its ending, and the whole text.
 pub const FILES: &[(&str, &str)] = &[
     ("activation", include_str!("activation.rs")),
+    ("ahead_f32", include_str!("ahead_f32.rs")),
     ("arena", include_str!("arena.rs")),
     ("arg_reduce", include_str!("arg_reduce.rs")),
     ("attention_f32", include_str!("attention_f32.rs")),
@@ -11,6 +12,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("conv_band_f32", include_str!("conv_band_f32.rs")),
     ("conv_depthwise_f32", include_str!("conv_depthwise_f32.rs")),
     ("conv_f32", include_str!("conv_f32.rs")),
+    ("conv_planes_f32", include_str!("conv_planes_f32.rs")),
     ("conv_rows_f32", include_str!("conv_rows_f32.rs")),
     ("conv_separable_f32", include_str!("conv_separable_f32.rs")),
     ("conv_transpose_f32", include_str!("conv_transpose_f32.rs")),
@@ -98,6 +100,7 @@ pub const SPLIT: &[(&str, &str)] = &[
     ("attention_f32", "Attention"),
     ("conv_depthwise_f32", "ConvDepthwise"),
     ("conv_f32", "Conv"),
+    ("conv_planes_f32", "ConvPlanes"),
     ("conv_separable_f32", "Separable"),
     ("conv_transpose_f32", "ConvTranspose"),
     ("conv_winograd_f32", "ConvWinograd"),

@@ -23,7 +23,6 @@ impl Window {
 
     /// The stages in which tiles take the window: a stage is as long as its share of two panels may be to stay in the
     /// first-level cache while strips go by.
-    #[inline(always)]
     pub fn stages(&self) -> Stages {
         let line = self.taps[2] * self.run;
         let (mut lines, mut pieces) = (self.taps[1], 1);
@@ -85,7 +84,6 @@ impl Stages {
     }
 
     /// Stage `i` of `n`.
-    #[inline(always)]
     pub fn at(&self, i: usize) -> Stage {
         let Window { taps, strides, run } = self.window;
         let (first, last) = (i == 0, i + 1 == self.n);

@@ -6,6 +6,7 @@
 
 use core::mem::MaybeUninit;
 
+use super::ahead_f32::Ahead;
 use super::epilogue::Identity;
 use super::finish_f32::{Area, Finish, Finishing};
 use super::simd::{Simd, Task};
@@ -30,7 +31,10 @@ pub(super) fn tile_rows<S: Simd>(row_stride: usize, panels: usize) -> usize {
 /// The numbers of panels that tiles take of `panels`, one after another, none more than `most`.
 #[inline(always)]
 pub(super) fn panel_groups(panels: usize, most: usize) -> impl Iterator<Item = usize> {
-    shares(panels, panels.div_ceil(most)).into_iter().flat_map(|(panels, n)| core::iter::repeat_n(panels, n))
+    let groups = panels.div_ceil(most);
+    let [(more, n), (fewer, _)] = shares(panels, groups);
+    // No iterator of iterators: the loop's body would be there twice.
+    (0..groups).map(move |i| if i < n { more } else { fewer })
 }
 
 /// The most panels a tile should span when the `rows` that lie one after another are cut into strips, and panels have `k` rows
@@ -69,7 +73,6 @@ pub(super) fn shares(n: usize, of: usize) -> [(usize, usize); 2] {
 const LOW_ROWS: usize = 8;
 
 /// The strips that `n` rows are cut into, none higher than `most`: heights that tiles have, and how many strips have them.
-#[inline(always)]
 pub(super) fn strips(n: usize, most: usize) -> [(usize, usize); 3] {
     if most <= LOW_ROWS {
         let [first, second] = shares(n, n.div_ceil(most));
@@ -84,64 +87,16 @@ pub(super) fn strips(n: usize, most: usize) -> [(usize, usize); 3] {
     [(most, whole), first, second]
 }
 
+/// Those heights that there are strips of, and maybe others; a loop over all three would be written out.
+pub(super) fn in_use(strips: &[(usize, usize); 3]) -> &[(usize, usize)] {
+    let n = strips.iter().rposition(|&(_, n)| n > 0).map_or(0, |last| last + 1);
+    &strips[..n]
+}
+
 /// How many strips these are.
 #[inline(always)]
 pub(super) fn count(strips: &[(usize, usize); 3]) -> usize {
     strips.iter().map(|&(_, n)| n).sum()
-}
-
-/// Floats of B, over all panels, from which on they are asked for ahead: fewer are likely near from the last run.
-const FAR_LEN: usize = 72 * 1024;
-
-/// What tiles ask to be brought near while they compute: what their successors read of the panels, a share for each strip.
-#[derive(Clone, Copy)]
-pub(super) struct Ahead {
-    /// The next line to ask for.
-    at: *const f32,
-    /// From there to the line of the next panel.
-    stride: usize,
-    /// Lines of each panel to ask for every four elements of k.
-    lines: usize,
-    /// Lines that a strip asks for.
-    share: usize,
-    /// Strips that still ask.
-    strips: usize,
-}
-
-impl Ahead {
-    /// Nothing.
-    pub const NONE: Self = Self { at: core::ptr::null(), stride: 0, lines: 0, share: 0, strips: 0 };
-
-    /// What `strips` strips ask for of the stage `next` of as many panels as they have themselves, from `panel` on: together,
-    /// each line once.
-    #[inline(always)]
-    pub fn of_strips(product: &Product<'_>, next: &Stage, panel: usize, strips: usize) -> Self {
-        let panels = product.n.div_ceil(PANEL) + product.after;
-        if panels * product.panel_stride < FAR_LEN || panel >= panels {
-            return Self::NONE;
-        }
-        let from = panel * product.panel_stride + next.k_from * PANEL;
-        let (lines, strips) = match strips {
-            0 | 1 => (4, 1),
-            2 | 3 => (2, 2),
-            _ => (1, 4),
-        };
-        Self {
-            at: product.b.wrapping_add(from),
-            stride: product.panel_stride,
-            lines,
-            share: next.k_len / 4 * lines,
-            strips,
-        }
-    }
-
-    /// Leaves out what `strips` strips ask for.
-    #[inline(always)]
-    pub fn skip(&mut self, strips: usize) {
-        let asked = strips.min(self.strips);
-        self.at = self.at.wrapping_add(asked * self.share * PANEL);
-        self.strips -= asked;
-    }
 }
 
 /// One matrix product as its tiles see it.
@@ -169,6 +124,8 @@ pub(super) struct Product<'a> {
     pub panel_stride: usize,
     /// Panels after those of the product, read next.
     pub after: usize,
+    /// Weights of later steps to be asked for meanwhile.
+    pub later: &'a [f32],
     /// Of the output's columns, rounded up to whole panels.
     pub bias: Option<&'a [f32]>,
     /// Applied to whole sums.
@@ -192,6 +149,7 @@ impl Product<'_> {
             b,
             panel_stride: k * PANEL,
             after: 0,
+            later: &[],
             bias: None,
             finishing: Finishing::Nothing,
             tiles: Tiles::Auto,
@@ -400,7 +358,7 @@ fn halves<S: Simd>(s: S, rows: usize, panels: usize, operands: Operands) {
 struct Tile<'a, const ROWS: usize, const PANELS: usize>(&'a Operands);
 
 /// The accumulators of a tile: rows, and the vectors of all panels side by side, of which two times four are the most.
-type Accumulators<V, const ROWS: usize> = [[V; 8]; ROWS];
+pub(super) type Accumulators<V, const ROWS: usize> = [[V; 8]; ROWS];
 
 /// Repeats `body` for each row `r` of a tile. Written out, for what a loop left standing would cost: the accumulators
 /// would live in memory, and whether it stands is up to the optimization level.
@@ -429,6 +387,35 @@ macro_rules! columns {
     };
 }
 
+pub(super) use {columns, rows};
+
+/// Where an element of k lies in the first row of a tile, and in high tiles in every fifth: an x86-64 instruction reaches four rows
+/// further by the stride and three times that, so that registers are left for all rows.
+#[derive(Clone, Copy)]
+struct Rows<const ROWS: usize>([*const f32; 3]);
+
+impl<const ROWS: usize> Rows<ROWS> {
+    const EACH: usize = if ROWS > LOW_ROWS { 5 } else { LOW_ROWS };
+
+    /// Those of the rows from `a` on.
+    #[inline(always)]
+    fn new(a: *const f32, stride: usize) -> Self {
+        Self([a, a.wrapping_add(Self::EACH * stride), a.wrapping_add(2 * Self::EACH * stride)])
+    }
+
+    #[inline(always)]
+    fn row(self, r: usize, stride: usize) -> *const f32 {
+        self.0[r / Self::EACH].wrapping_add(r % Self::EACH * stride)
+    }
+
+    /// `n` elements further.
+    #[inline(always)]
+    fn add(self, n: usize) -> Self {
+        let [a, b, c] = self.0;
+        Self([a.wrapping_add(n), b.wrapping_add(n), c.wrapping_add(n)])
+    }
+}
+
 impl<const ROWS: usize, const PANELS: usize> Tile<'_, ROWS, PANELS> {
     /// The lanes of vector `c` of a row that are columns.
     #[inline(always)]
@@ -441,7 +428,7 @@ impl<const ROWS: usize, const PANELS: usize> Tile<'_, ROWS, PANELS> {
     /// # Safety
     /// `a` must be readable at each row, and `b` over each panel's 16 columns.
     #[inline(always)]
-    unsafe fn step<S: Simd>(&self, s: S, acc: &mut Accumulators<S::F32, ROWS>, a: *const f32, b: *const f32) {
+    unsafe fn step<S: Simd>(&self, s: S, acc: &mut Accumulators<S::F32, ROWS>, a: Rows<ROWS>, b: *const f32) {
         let vectors = const { PANEL / S::LANES };
         let mut b_row = [s.splat(0.0); 8];
         columns!(c, {
@@ -450,7 +437,7 @@ impl<const ROWS: usize, const PANELS: usize> Tile<'_, ROWS, PANELS> {
         });
         rows!(r, {
             // SAFETY: row `r` of the tile, which the caller promises.
-            let x = s.splat(unsafe { *a.add(r * self.0.row_stride) });
+            let x = s.splat(unsafe { *a.row(r, self.0.row_stride) });
             columns!(c, acc[r][c] = s.fma(x, b_row[c], acc[r][c]));
         });
     }
@@ -462,9 +449,10 @@ impl<const ROWS: usize, const PANELS: usize> Tile<'_, ROWS, PANELS> {
     #[inline(always)]
     unsafe fn sum<S: Simd>(&self, s: S, acc: &mut Accumulators<S::F32, ROWS>, a: *const f32, ahead: &mut Ahead) {
         let Operands { window, mut b, .. } = *self.0;
-        let lines = if ahead.strips > 0 { ahead.lines } else { 0 };
-        ahead.strips = ahead.strips.saturating_sub(1);
-        let (mut near, stride) = (ahead.at, ahead.stride);
+        let asks = ahead.next();
+        let lines = if asks.strips > 0 { asks.lines } else { 0 };
+        asks.strips = asks.strips.saturating_sub(1);
+        let (mut near, stride, step) = (asks.at, asks.stride, asks.step);
         // What each turn asks for up to: were that a count of lines, the compiler would make the loops twice.
         let mut until = near;
         for t0 in 0..window.taps[0] {
@@ -474,14 +462,14 @@ impl<const ROWS: usize, const PANELS: usize> Tile<'_, ROWS, PANELS> {
                     // SAFETY: every element visited belongs to the window of A or to a packed panel, for which the
                     // caller of `Product::strips` vouches; `b` ends one past the panel at most.
                     unsafe {
-                        let mut a = a.add(at);
+                        let mut a = Rows::<ROWS>::new(a.add(at), self.0.row_stride);
                         for _ in 0..window.run / 4 {
-                            until = until.wrapping_add(lines * PANEL);
+                            until = until.wrapping_add(lines * step);
                             while near != until {
                                 for panel in 0..PANELS {
                                     s.prefetch(near.wrapping_add(panel * stride));
                                 }
-                                near = near.wrapping_add(PANEL);
+                                near = near.wrapping_add(step);
                             }
                             self.step(s, acc, a, b);
                             self.step(s, acc, a.add(1), b.add(PANEL));
@@ -501,7 +489,7 @@ impl<const ROWS: usize, const PANELS: usize> Tile<'_, ROWS, PANELS> {
                 }
             }
         }
-        ahead.at = near;
+        asks.at = near;
     }
 }
 
@@ -536,7 +524,7 @@ impl<const ROWS: usize, const PANELS: usize> Task for Tile<'_, ROWS, PANELS> {
             if let Some((low, high)) = clamp {
                 let (low, high) = (s.splat(low), s.splat(high));
                 rows!(r, {
-                    columns!(c, acc[r][c] = s.min(high, s.max(low, acc[r][c])));
+                    columns!(c, acc[r][c] = s.bounded(acc[r][c], low, high));
                 });
             }
             rows!(r, {

@@ -5,11 +5,13 @@ mod isa;
 use isa::{OnIsa, assert_close, each_isa, random};
 use kiln_kernels::conv_depthwise_f32::ConvDepthwise;
 use kiln_kernels::conv_f32::{Conv, ConvShape, conv_scratch_len};
-use kiln_kernels::conv_separable_f32::{Separable, separable_scratch_len};
+use kiln_kernels::conv_planes_f32::{ConvPlanes, Step, planes_scratch_len};
+use kiln_kernels::conv_separable_f32::{Pixels, Planes as OfPlanes, Reads, Separable, separable_scratch_len};
 use kiln_kernels::conv_transpose_f32::{ConvTranspose, conv_transpose_scratch_len};
 use kiln_kernels::conv_winograd_f32::{ConvWinograd, winograd_scratch_len};
 use kiln_kernels::epilogue::{Clamp, Epilogue, operand};
 use kiln_kernels::pack;
+use kiln_kernels::panels::Panels;
 use kiln_kernels::simd::Simd;
 use kiln_kernels::tiles::Tiles;
 
@@ -177,43 +179,75 @@ impl OnIsa for Convs {
             pack::conv(&mut packed, &w, shape);
             let mut padded = vec![f32::NAN; pack::bias_len(shape.groups, shape.c_out)];
             pack::bias(&mut padded, &bias, shape.groups, shape.c_out);
-            let mut scratch = vec![f32::NAN; conv_scratch_len(shape, false)];
+            let mut scratch = vec![f32::NAN; conv_scratch_len(shape)];
             let [out, tall, wide] = [Tiles::Auto, Tiles::Tall, Tiles::Wide].map(|tiles| {
                 let mut out = vec![f32::NAN; residual.len()];
                 s.enter(Conv {
                     out: &mut out,
                     x: &x,
-                    planes: false,
                     w: &packed,
                     bias: Some(&padded),
                     scratch: &mut scratch,
                     shape,
                     tiles,
+                    ahead: Some(&packed),
                     epilogue: Add { residual: &residual, channels: c_out },
                 });
                 out
             });
             assert_close(&out, &want, 1e-5, 1e-4, &format!("{} {shape:?}", S::NAME));
             assert!(out == tall && out == wide, "tiles differ: {} {shape:?}", S::NAME);
-            if shape.groups == 1 {
-                let x = planes_of(&x, shape.batch, c_in);
-                let (mut out, mut scratch) = (vec![f32::NAN; out.len()], vec![f32::NAN; conv_scratch_len(shape, true)]);
-                s.enter(Conv {
-                    out: &mut out,
-                    x: &x,
-                    planes: true,
-                    w: &packed,
-                    bias: Some(&padded),
-                    scratch: &mut scratch,
-                    shape,
-                    tiles: Tiles::Auto,
-                    epilogue: Add { residual: &residual, channels: c_out },
-                });
-                assert_close(&out, &want, 1e-5, 1e-4, &format!("{} planes {shape:?}", S::NAME));
-            }
             self.count += 1;
         }
     }
+}
+
+/// Convolutions of planes with a step of their own type each.
+struct Planes {
+    count: usize,
+}
+
+impl Planes {
+    fn check<S: Simd, const STEP: usize>(&mut self, s: S, shape: ConvShape) {
+        let x = random(shape.batch * volume(shape.input) * shape.c_in, 1);
+        let w = random(shape.c_out * shape.c_in * volume(shape.kernel), 2);
+        let bias = random(shape.c_out, 3);
+        let residual = random(shape.batch * volume(shape.output) * shape.c_out, 4);
+        let want = naive(&shape, false, &x, &w, &bias, &residual);
+        let mut packed = vec![f32::NAN; pack::conv_len(shape)];
+        pack::planes_layout(shape).write(&mut packed, &w);
+        let mut padded = vec![f32::NAN; pack::bias_len(1, shape.c_out)];
+        pack::bias(&mut padded, &bias, 1, shape.c_out);
+        let x = planes_of(&x, shape.batch, shape.c_in);
+        let mut scratch = vec![f32::NAN; planes_scratch_len(shape)];
+        let mut out = vec![f32::NAN; residual.len()];
+        let epilogue = Add { residual: &residual, channels: shape.c_out };
+        let (bias, step) = (Some(&padded[..]), Step::<STEP>);
+        s.enter(ConvPlanes { out: &mut out, x: &x, w: &packed, bias, scratch: &mut scratch, shape, step, epilogue });
+        assert_close(&out, &want, 1e-5, 1e-4, &format!("{} planes {shape:?}", S::NAME));
+        self.count += 1;
+    }
+}
+
+impl OnIsa for Planes {
+    fn run<S: Simd>(&mut self, s: S) {
+        for shape in shapes().into_iter().filter(|shape| shape.groups == 1) {
+            match shape.stride[2] {
+                1 => self.check::<S, 1>(s, shape),
+                2 => self.check::<S, 2>(s, shape),
+                3 => self.check::<S, 3>(s, shape),
+                4 => self.check::<S, 4>(s, shape),
+                step => panic!("no test of planes has a step of {step}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn convolutions_of_planes_agree_with_their_definition() {
+    let mut planes = Planes { count: 0 };
+    let isas = each_isa(&mut planes);
+    assert_eq!(planes.count, isas * shapes().iter().filter(|shape| shape.groups == 1).count());
 }
 
 #[test]
@@ -414,64 +448,100 @@ struct Separables {
     count: usize,
 }
 
+impl Separables {
+    /// Checks the first convolution, if there is one, as `reads` reads it, the depthwise one, and one onto `after` channels.
+    fn check<S: Simd, R: Reads>(
+        &mut self,
+        s: S,
+        expand: Option<ConvShape>,
+        reads: R,
+        depthwise: ConvShape,
+        after: usize,
+    ) {
+        let ConvShape { batch, output, groups, .. } = depthwise;
+        let c_in = expand.map_or(groups, |expand| expand.c_in);
+        let c_out = if after > 0 { after } else { groups };
+        let pixels = volume(expand.map_or(depthwise.input, |expand| expand.input));
+        let project = pointwise(batch, output, groups, c_out);
+        let x = random(batch * pixels * c_in, 1);
+        let taps = expand.map_or(0, |expand| volume(expand.kernel));
+        let (w1, w2, w3) =
+            (random(taps * c_in * groups, 2), random(groups * volume(depthwise.kernel), 3), random(groups * c_out, 4));
+        let (b1, b2, b3) = (random(groups, 5), random(groups, 6), random(c_out, 7));
+        let middle = random(batch * volume(output) * groups, 8);
+        let residual = random(batch * volume(output) * c_out, 9);
+        let bounds = Clamp { low: -0.4, high: 0.6 };
+        let mut want = x.clone();
+        if let Some(expand) = &expand {
+            let nothing = vec![0.0; batch * volume(depthwise.input) * groups];
+            want = naive(expand, false, &want, &w1, &b1, &nothing);
+            want.iter_mut().for_each(|x| *x = x.clamp(bounds.low, bounds.high));
+        }
+        want = naive(&depthwise, false, &want, &w2, &b2, &middle);
+        if after > 0 {
+            want = naive(&project, false, &want, &w3, &b3, &residual);
+        }
+        let packed = |shape: ConvShape, layout: Panels, w: &[f32]| {
+            let mut packed = vec![f32::NAN; pack::conv_len(shape)];
+            layout.write(&mut packed, w);
+            packed
+        };
+        let planes = reads.planes().is_some();
+        let layout = if planes { pack::planes_layout } else { pack::conv_layout };
+        let w1 = expand.map(|expand| packed(expand, layout(expand), &w1));
+        let w3 = packed(project, pack::conv_layout(project), &w3);
+        let x = if planes { planes_of(&x, batch, c_in) } else { x };
+        let mut packed = vec![f32::NAN; pack::depthwise_len(depthwise)];
+        pack::depthwise(&mut packed, &w2, depthwise);
+        let padded = |bias: &[f32]| {
+            let mut padded = vec![f32::NAN; pack::bias_len(1, bias.len())];
+            pack::bias(&mut padded, bias, 1, bias.len());
+            padded
+        };
+        let (b1, b2, b3) = (padded(&b1), padded(&b2), padded(&b3));
+        let shape = ConvShape { c_in, c_out, ..depthwise };
+        let own_scratch = reads.planes().map_or(0, |&planes| planes_scratch_len(planes));
+        let mut out = vec![f32::NAN; residual.len()];
+        s.enter(Separable {
+            out: &mut out,
+            x: &x,
+            reads,
+            expand: w1.as_deref(),
+            expand_bias: Some(&b1),
+            w: &packed,
+            bias: Some(&b2),
+            project: (after > 0).then_some(&w3[..]),
+            project_bias: Some(&b3),
+            scratch: &mut vec![f32::NAN; own_scratch + separable_scratch_len(shape, expand.is_some(), after > 0)],
+            shape,
+            expand_epilogue: bounds,
+            epilogue: Add { residual: &middle, channels: groups },
+            project_epilogue: Add { residual: &residual, channels: c_out },
+        });
+        assert_close(&out, &want, 1e-5, 1e-4, &format!("{} {shape:?} after {expand:?}", S::NAME));
+        self.count += 1;
+    }
+}
+
+fn pointwise(batch: usize, size: [usize; 3], c_in: usize, c_out: usize) -> ConvShape {
+    shape(batch, size, [1; 3], [1; 3], [1; 3], [0; 3], [0; 3], [1, c_in, c_out])
+}
+
 impl OnIsa for Separables {
     fn run<S: Simd>(&mut self, s: S) {
         for (depthwise, before, after) in separable_shapes() {
-            let ConvShape { batch, input, output, groups, .. } = depthwise;
-            let (c_in, c_out) = (if before > 0 { before } else { groups }, if after > 0 { after } else { groups });
-            let pointwise =
-                |size, c_in, c_out| shape(batch, size, [1; 3], [1; 3], [1; 3], [0; 3], [0; 3], [1, c_in, c_out]);
-            let (expand, project) = (pointwise(input, c_in, groups), pointwise(output, groups, c_out));
-            let x = random(batch * volume(input) * c_in, 1);
-            let (w1, w2, w3) =
-                (random(c_in * groups, 2), random(groups * volume(depthwise.kernel), 3), random(groups * c_out, 4));
-            let (b1, b2, b3) = (random(groups, 5), random(groups, 6), random(c_out, 7));
-            let middle = random(batch * volume(output) * groups, 8);
-            let residual = random(batch * volume(output) * c_out, 9);
-            let bounds = Clamp { low: -0.4, high: 0.6 };
-            let mut want = x.clone();
-            if before > 0 {
-                let nothing = vec![0.0; batch * volume(input) * groups];
-                want = naive(&expand, false, &want, &w1, &b1, &nothing);
-                want.iter_mut().for_each(|x| *x = x.clamp(bounds.low, bounds.high));
+            let ConvShape { batch, input, groups, .. } = depthwise;
+            let expand = (before > 0).then(|| pointwise(batch, input, before, groups));
+            self.check(s, expand, Pixels, depthwise, after);
+            if before == 0 {
+                continue;
             }
-            want = naive(&depthwise, false, &want, &w2, &b2, &middle);
-            if after > 0 {
-                want = naive(&project, false, &want, &w3, &b3, &residual);
-            }
-            let packed = |shape: ConvShape, w: &[f32]| {
-                let mut packed = vec![f32::NAN; pack::conv_len(shape)];
-                pack::conv(&mut packed, w, shape);
-                packed
-            };
-            let (w1, w3) = (packed(expand, &w1), packed(project, &w3));
-            let mut packed = vec![f32::NAN; pack::depthwise_len(depthwise)];
-            pack::depthwise(&mut packed, &w2, depthwise);
-            let padded = |bias: &[f32]| {
-                let mut padded = vec![f32::NAN; pack::bias_len(1, bias.len())];
-                pack::bias(&mut padded, bias, 1, bias.len());
-                padded
-            };
-            let (b1, b2, b3) = (padded(&b1), padded(&b2), padded(&b3));
-            let shape = ConvShape { c_in, c_out, ..depthwise };
-            let mut out = vec![f32::NAN; residual.len()];
-            s.enter(Separable {
-                out: &mut out,
-                x: &x,
-                expand: (before > 0).then_some(&w1[..]),
-                expand_bias: Some(&b1),
-                w: &packed,
-                bias: Some(&b2),
-                project: (after > 0).then_some(&w3[..]),
-                project_bias: Some(&b3),
-                scratch: &mut vec![f32::NAN; separable_scratch_len(shape, before > 0, after > 0)],
-                shape,
-                expand_epilogue: bounds,
-                epilogue: Add { residual: &middle, channels: groups },
-                project_epilogue: Add { residual: &residual, channels: c_out },
-            });
-            assert_close(&out, &want, 1e-5, 1e-4, &format!("{} {shape:?}", S::NAME));
-            self.count += 1;
+            // In place of the pointwise one, a convolution of planes onto as many pixels.
+            let twice = input.map(|n| 2 * n - 1);
+            let (pads, size) = ([0, 1, 1], [1, twice[1], twice[2]]);
+            let planes = shape(batch, size, [1, 3, 3], [1, 2, 2], [1; 3], pads, pads, [1, 3, groups]);
+            assert_eq!(planes.output, input);
+            self.check(s, Some(planes), OfPlanes { shape: planes, step: Step::<2> }, depthwise, after);
         }
     }
 }
@@ -480,5 +550,6 @@ impl OnIsa for Separables {
 fn separable_convolutions_agree_with_their_parts() {
     let mut separable = Separables { count: 0 };
     let isas = each_isa(&mut separable);
-    assert_eq!(separable.count, isas * separable_shapes().len());
+    let expanding = separable_shapes().iter().filter(|&&(_, before, _)| before > 0).count();
+    assert_eq!(separable.count, isas * (separable_shapes().len() + expanding));
 }

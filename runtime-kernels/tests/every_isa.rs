@@ -57,6 +57,9 @@ impl kiln_kernels::simd::Task for Operation {
         is(s.div(va, vb), a / b, "div");
         is(s.min(va, vb), if nan { f32::NAN } else { a.min(b) }, "min");
         is(s.max(va, vb), if nan { f32::NAN } else { a.max(b) }, "max");
+        for (low, high) in [(0.0, f32::INFINITY), (-1.5, 6.0), (f32::NEG_INFINITY, 0.5)] {
+            is(s.bounded(va, s.splat(low), s.splat(high)), a.clamp(low, high), "bounded");
+        }
         is(s.neg(va), -a, "neg");
         is(s.abs(va), a.abs(), "abs");
         is(s.sqrt(va), a.sqrt(), "sqrt");

@@ -103,6 +103,7 @@ impl OnIsa for Products {
                     a_row_stride,
                     a_col_stride,
                     tiles: Tiles::Auto,
+                    ahead: None,
                     epilogue: Identity,
                 });
                 assert_close(&out, &product, 1e-5, 1e-5 * (k as f32).sqrt(), &what);
@@ -122,6 +123,7 @@ impl OnIsa for Products {
                         a_row_stride,
                         a_col_stride,
                         tiles,
+                        ahead: None,
                         epilogue: AddRelu { residual: &residual, n },
                     });
                     out

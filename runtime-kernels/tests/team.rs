@@ -6,7 +6,8 @@ use isa::{OnIsa, each_isa, random};
 use kiln_kernels::attention_f32::{Attention, scratch_len as attention_scratch_len};
 use kiln_kernels::conv_depthwise_f32::ConvDepthwise;
 use kiln_kernels::conv_f32::{Conv, ConvShape, conv_scratch_len};
-use kiln_kernels::conv_separable_f32::{Separable, separable_scratch_len};
+use kiln_kernels::conv_planes_f32::{ConvPlanes, Step, planes_scratch_len};
+use kiln_kernels::conv_separable_f32::{Pixels, Planes, Separable, separable_scratch_len};
 use kiln_kernels::conv_transpose_f32::{ConvTranspose, conv_transpose_scratch_len};
 use kiln_kernels::conv_winograd_f32::{ConvWinograd, winograd_scratch_len};
 use kiln_kernels::epilogue::{Clamp, Epilogue, operand};
@@ -168,6 +169,7 @@ impl OnIsa for Teams {
                     a_row_stride,
                     a_col_stride,
                     tiles: Tiles::Auto,
+                    ahead: None,
                     epilogue,
                 };
                 go(s, task, team);
@@ -236,18 +238,18 @@ impl OnIsa for Teams {
             let mut w = vec![0.0; pack::conv_len(shape)];
             pack::conv(&mut w, &weights, shape);
             self.check(s, out_len, |s, out, team| {
-                let scratch = &mut vec![0.0; conv_scratch_len(shape, false)];
+                let scratch = &mut vec![0.0; conv_scratch_len(shape)];
                 go(
                     s,
                     Conv {
                         out,
                         x: &x,
-                        planes: false,
                         w: &w,
                         bias: Some(&bias),
                         scratch,
                         shape,
                         tiles: Tiles::Auto,
+                        ahead: None,
                         epilogue,
                     },
                     team,
@@ -301,6 +303,7 @@ impl OnIsa for Teams {
             let task = Separable {
                 out,
                 x: &x,
+                reads: Pixels,
                 expand: Some(&expand),
                 expand_bias: None,
                 w: &w,
@@ -314,6 +317,36 @@ impl OnIsa for Teams {
                 project_epilogue: Add { residual: &residual, n: 24 },
             };
             go(s, task, team);
+        });
+        // The same after a convolution of planes, and that alone.
+        let planes = ConvShape { input: [1, 79, 60], output: shape.input, groups: 1, c_in: 3, c_out: 50, ..shape };
+        let x = random(2 * volume(planes.input) * 3, 1);
+        let expand = random(pack::conv_len(planes), 4);
+        self.check(s, out_len, |s, out, team| {
+            let task = Separable {
+                out,
+                x: &x,
+                reads: Planes { shape: planes, step: Step::<2> },
+                expand: Some(&expand),
+                expand_bias: None,
+                w: &w,
+                bias: None,
+                project: Some(&project),
+                project_bias: None,
+                scratch: &mut vec![0.0; separable_scratch_len(shape, true, true) + planes_scratch_len(planes)],
+                shape: ConvShape { c_in: 3, ..shape },
+                expand_epilogue: Clamp { low: 0.0, high: 6.0 },
+                epilogue: Add { residual: &middle, n: 50 },
+                project_epilogue: Add { residual: &residual, n: 24 },
+            };
+            go(s, task, team);
+        });
+        let out_len = 2 * volume(planes.output) * 50;
+        let residual = random(out_len, 3);
+        self.check(s, out_len, |s, out, team| {
+            let (scratch, epilogue) = (&mut vec![0.0; planes_scratch_len(planes)], Add { residual: &residual, n: 50 });
+            let (step, shape) = (Step::<2>, planes);
+            go(s, ConvPlanes { out, x: &x, w: &expand, bias: None, scratch, shape, step, epilogue }, team);
         });
         let shape = PoolShape {
             batch: 2,

@@ -735,6 +735,20 @@ case("conv_separable_bands", """(float[1,4,67,63] x) => (float[] y, float[] z)
       q = Conv(t, wq)
       r = Conv(x, wr)
       z = Add(q, r) }""")
+case("conv_planes_bands", """(float[1,2,67,126] x) => (float[] y)
+    <float[64,2,3,3] wf, float[64] bf, float[64,1,3,3] wd, float[64] bd, float[5,64,1,1] wp, float[5] bp>
+    { f0 = Conv<pads=[1,1,1,1], strides=[1,2]>(x, wf, bf)
+      f = HardSwish(f0)
+      d0 = Conv<group=64, pads=[1,1,1,1], strides=[2,2]>(f, wd, bd)
+      d = Relu(d0)
+      y = Conv(d, wp, bp) }""")
+case("conv_planes_of_any_size", """(float[n,3,h,w] x, float[n,2,t] line, float[1,2,5,7,9] volume) => (float[] y, float[] z, float[] v)
+    <float[20,3,7,5] wy, float[20] by, float[33,2,4] wz, float[17,2,3,2,3] wv, float[17] bv>
+    { y0 = Conv<pads=[3,2,3,2], strides=[2,2]>(x, wy, by)
+      y = Relu(y0)
+      z = Conv<pads=[2,0], strides=[3]>(line, wz)
+      v0 = Conv<pads=[1,0,2,1,1,2], dilations=[1,2,3], strides=[2,1,1]>(volume, wv, bv)
+      v = Sigmoid(v0) }""", sizes=[dict(n=1, h=9, w=12, t=8), dict(n=2, h=4, w=61, t=50), dict(n=1, h=23, w=1, t=5)])
 case("attention_of_windows", """(float[8,9,12] x) => (float[] y)
     <float[12,36] w, float[36] b, int64[5] parts = {8,9,3,3,4}, float[1,3,9,9] bias, float[1,4,1,9,9] mask, int64[5] cut = {2,4,3,9,9},
      int64[4] whole = {8,3,9,9}, int64[3] joined = {8,9,12}, int64 zero = {0}, int64 one = {1}, int64 two = {2}, float scale = {0.5}>

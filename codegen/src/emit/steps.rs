@@ -114,7 +114,7 @@ impl Fields<'_> {
         match arg {
             Arg::Read(operand) => self.read(operand),
             Arg::Write(operand) => self.write(operand),
-            Arg::ReadOpt(operand) => match operand {
+            Arg::ReadOpt(operand) | Arg::Ahead(operand) => match operand {
                 Some(operand) => {
                     let value = self.read(operand);
                     quote!(Some(#value))

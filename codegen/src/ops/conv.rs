@@ -14,6 +14,7 @@ use crate::plan::{Arg, Operand};
 use crate::tuning::Candidate;
 use kiln_kernels::conv_any;
 use kiln_kernels::conv_f32::{self, ConvShape};
+use kiln_kernels::conv_planes_f32::planes_scratch_len;
 use kiln_kernels::conv_winograd_f32;
 use kiln_kernels::pack;
 use kiln_kernels::panels::Panels;
@@ -149,7 +150,7 @@ impl Rules for Conv {
         };
         let shape = sizes.numbers();
         let depthwise = sizes.c_in == 1 && sizes.c_out == 1 && sizes.groups > 1;
-        let form = if depthwise {
+        let form = if depthwise || self.reads == Reads::Planes {
             Candidate::Direct
         } else {
             winograd::form(cx, &shape, sizes.is_fixed() && self.reads == Reads::Pixels)?
@@ -159,6 +160,11 @@ impl Rules for Conv {
             let bias = if self.bias { Some(padded_bias(cx, 2, 1, sizes.groups)) } else { None };
             let kernel = ("conv_depthwise_f32", "ConvDepthwise");
             sizes.call(cx, kernel, w, bias, Dim::from(0), self.epilogue.as_ref());
+        } else if self.reads == Reads::Planes {
+            let w = in_panels(cx, pack::planes_layout(shape), pack::conv_len(shape));
+            let bias = if self.bias { Some(padded_bias(cx, 2, 1, sizes.c_out)) } else { None };
+            let (kernel, epilogue) = (("conv_planes_f32", "ConvPlanes"), (self.epilogue.as_ref(), self.n_own()));
+            sizes.call_with(cx, kernel, w, bias, sizes.planes_scratch(), vec![("step", sizes.step())], epilogue);
         } else if sizes.is_of_single_pixels() && self.reads == Reads::Pixels {
             // The kernel of products has a path of its own for one row.
             let w = in_panels(cx, pack::conv_layout(shape), pack::conv_len(shape));
@@ -188,14 +194,13 @@ impl Rules for Conv {
             }
             let bias = if self.bias { Some(padded_bias(cx, 2, sizes.groups, sizes.c_out)) } else { None };
             // Without padding most windows are read where they lie.
-            let planes = self.reads == Reads::Planes;
             let padded = self.pads.iter().any(|&(before, after)| before > 0 || after > 0);
             let scratch = match sizes.is_fixed() {
-                true => Dim::from(conv_f32::conv_scratch_len(shape, planes)),
-                false if !padded && !planes && conv_f32::conv_needs_no_scratch(shape) => Dim::from(0),
+                true => Dim::from(conv_f32::conv_scratch_len(shape)),
+                false if !padded && conv_f32::conv_needs_no_scratch(shape) => Dim::from(0),
                 false => sizes.most_scratch(shape.stride),
             };
-            let own = vec![("planes", Arg::Bool(planes)), ("tiles", tiles::arg(form))];
+            let own = vec![("tiles", tiles::arg(form))];
             let epilogue = (self.epilogue.as_ref(), self.n_own());
             sizes.call_with(cx, ("conv_f32", "Conv"), w, bias, scratch, own, epilogue);
         }
@@ -340,6 +345,22 @@ impl Sizes<'_> {
         Dim::max(&line, &Dim::from(65536usize))
     }
 
+    /// The stride along the last axis, which a convolution of planes is compiled for.
+    pub fn step(&self) -> Arg {
+        Arg::Path(format!("conv_planes_f32::Step::<{}>", self.numbers().stride[2]))
+    }
+
+    /// The scratch of a convolution of planes, which is linear in the width.
+    pub fn planes_scratch(&self) -> Dim {
+        let of_width = |width: usize| {
+            let mut shape = self.numbers();
+            shape.output[2] = width;
+            planes_scratch_len(shape)
+        };
+        let width = self.output.last().cloned().unwrap_or(Dim::from(1));
+        Dim::from(of_width(0)) + width * Dim::from(of_width(1) - of_width(0))
+    }
+
     /// The kernel's struct of sizes.
     pub fn arg(&self) -> Arg {
         let fixed = |sizes: &[usize], missing| Arg::Sizes(three(sizes, missing).map(Dim::from).to_vec());
@@ -476,6 +497,25 @@ mod tests {
     }
 
     #[test]
+    fn the_scratch_of_planes_is_known_for_any_width() {
+        let (kernel, stride, dilation, pad) = ([3, 5], [2, 3], [1, 2], [1, 0]);
+        let scratch = |width: Dim| {
+            let (input, output) = ([Dim::from(40usize), Dim::from(90usize)], [Dim::from(20usize), width]);
+            let (batch, groups) = (&Dim::from(1usize), 1);
+            let (input, output, kernel, stride) = (&input, &output, &kernel, &stride);
+            let (dilation, pad, c_in, c_out) = (&dilation, &pad, 3, 8);
+            let sizes = Sizes { input, output, kernel, stride, dilation, pad, batch, groups, c_in, c_out };
+            (sizes.planes_scratch(), planes_scratch_len(sizes.numbers()))
+        };
+        let (of_any, _) = scratch(Dim::symbol("w"));
+        for width in [1, 17, 300] {
+            let (of_width, exact) = scratch(Dim::from(width));
+            let bound = of_any.eval(&|_: &str| Some(width as i64)).unwrap();
+            assert_eq!((of_width.as_usize(), bound as usize), (Some(exact), exact));
+        }
+    }
+
+    #[test]
     fn the_bound_on_scratch_holds_for_any_size() {
         for (size, kernel, stride, c_in) in [
             (1usize, 3, 1, 3),
@@ -500,7 +540,7 @@ mod tests {
                 c_in,
                 c_out: 64,
             };
-            let exact = conv_f32::conv_scratch_len(sizes.numbers(), false) as i64;
+            let exact = conv_f32::conv_scratch_len(sizes.numbers()) as i64;
             let bound = sizes.most_scratch(sizes.numbers().stride).as_const().unwrap();
             assert!(exact <= bound, "{size} {kernel}: {exact} over {bound}");
         }

@@ -1,9 +1,10 @@
-//! Joins depthwise convolutions with the pointwise ones before and after where what lies between would not stay near.
+//! Joins depthwise convolutions with the pointwise ones before and after where what lies between would not stay near; the one
+//! before may be one of planes instead.
 
 use super::rewrite::Rewriter;
 use crate::ir::{DType, Graph, Node, ValueId};
 use crate::ops::Op;
-use crate::ops::conv::Conv;
+use crate::ops::conv::{Conv, Reads};
 use crate::ops::separable::Separable;
 
 /// Elements from which on a value between two convolutions is kept from memory: 1 MiB, about half a second-level cache.
@@ -28,7 +29,8 @@ pub fn fuse_separable(graph: &Graph) -> Result<Graph, String> {
         };
         let (input, output) = (node.inputs[0], node.outputs[0]);
         let free = |at: &usize| !joined[*at] && pointwise(graph, &graph.nodes()[*at]).is_some();
-        let before = graph.writer_at(input).filter(|_| between(input)).filter(free);
+        let first = |at: &usize| free(at) || of_planes(graph, &graph.nodes()[*at]);
+        let before = graph.writer_at(input).filter(|_| between(input)).filter(first);
         let reads = |after: &usize| graph.nodes()[*after].inputs.first() == Some(&output);
         let after = readers[output.0 as usize].filter(|_| between(output)).filter(reads).filter(free);
         if before.is_none() && after.is_none() {
@@ -57,6 +59,11 @@ pub fn fuse_separable(graph: &Graph) -> Result<Graph, String> {
     rewriter.finish()
 }
 
+/// A convolution that reads planes, which nothing else than its reader can be joined with.
+fn of_planes(graph: &Graph, node: &Node) -> bool {
+    conv(graph, node).is_some_and(|conv| conv.reads == Reads::Planes)
+}
+
 /// A convolution in f32 over two spatial axes.
 fn conv<'g>(graph: &Graph, node: &'g Node) -> Option<&'g Conv> {
     let Op::Conv(conv) = &node.op else { return None };
@@ -81,7 +88,7 @@ fn pointwise<'g>(graph: &Graph, node: &'g Node) -> Option<&'g Conv> {
     let window_is_a_pixel = |conv: &&Conv| {
         let kernel = &graph.ty(node.inputs[1]).shape[2..];
         let stays = conv.pads.iter().all(|&pads| pads == (0, 0)) && conv.stride.iter().all(|&stride| stride == 1);
-        conv.groups == 1 && stays && kernel.iter().all(|k| k.is(1))
+        conv.groups == 1 && conv.reads == Reads::Pixels && stays && kernel.iter().all(|k| k.is(1))
     };
     conv(graph, node).filter(window_is_a_pixel)
 }

@@ -34,10 +34,10 @@ const PASSES: &[(&str, Pass)] = &[
     ("fuse_attention", fuse_attention::fuse_attention),
     // After fuse_maps: one expression goes into the epilogue, not the first of a chain.
     ("fuse_epilogues", fuse_epilogues::fuse_epilogues),
-    // After fuse_epilogues: convolutions meet only once nothing stands between them.
-    ("fuse_separable", fuse_separable::fuse_separable),
-    // After fuse_separable, whose convolutions read pixels.
     ("read_planes", read_planes::read_planes),
+    // After fuse_epilogues: convolutions meet only once nothing stands between them. After read_planes: the first of them may
+    // read planes.
+    ("fuse_separable", fuse_separable::fuse_separable),
     // After fuse_epilogues: until then what scales may be on its way into another expression.
     ("scale_weights", scale_weights::scale_weights),
     ("merge_duplicates", merge_duplicates::merge_duplicates),

@@ -1,7 +1,6 @@
 //! Lets the first convolution of a network for pictures read its input as it comes, a plane for each channel.
 //!
-//! Such a convolution copies its input to bands with the padding anyway, so that bringing channels together costs little there
-//! and a transpose of the whole picture before it is spared.
+//! A kernel of its own reads the planes as they are, so that a transpose of the whole picture before it is spared.
 
 use super::rewrite::Rewriter;
 use crate::ir::{DType, Graph, Node};
