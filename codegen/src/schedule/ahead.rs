@@ -3,13 +3,16 @@
 //! A product of one row reads each weight once, so that it takes as long as its weights take to come. Products of many rows before
 //! it use theirs again and again; meanwhile they bring what later ones will want and stays near until then.
 
+use crate::ir::{DType, Dim};
 use crate::plan::{Arg, Flow, Operand, Place, Step};
-use crate::{ir::DType, ir::Dim};
 use std::ops::Range;
 
 /// Bytes that steps touch, one after another, while a second-level cache keeps what was asked for before. Memory that two
 /// of them touch counts twice.
 const NEAR: usize = 2 << 20;
+
+/// Steps between the asking and the reading, at most.
+const REACH: usize = 64;
 
 /// Fewer bytes are not worth asking for.
 const LEAST: usize = 4096;
@@ -17,7 +20,7 @@ const LEAST: usize = 4096;
 /// Bytes between two operands that may be asked for along with them.
 const GAP: usize = 4096;
 
-/// Gives each step that can ask for weights, and knows no better, those to ask for.
+/// Tells each step that can ask for weights which to ask for, if any; `blob` is how many bytes all weights have.
 pub fn ask(steps: &mut [Step], flow: &[Flow], blob: usize) {
     let straight = flow.iter().all(|flow| !matches!(flow, Flow::If { .. } | Flow::Loop(_)));
     // A small model's weights are near from the last run.
@@ -44,11 +47,11 @@ fn plan(steps: &[Step]) -> Vec<Option<Range<usize>>> {
     let mut waiting = vec![0; steps.len()];
     for (at, step) in steps.iter().enumerate() {
         let Some(Range { mut start, end }) = read_once(step) else { continue };
-        let mut between: usize = 0;
+        let (mut between, mut most): (usize, usize) = (0, 0);
         // The nearest steps bring what is read first.
-        for from in (0..at).rev() {
+        for from in (at.saturating_sub(REACH)..at).rev() {
             between = between.saturating_add(touched[from]);
-            let most = waiting[from..at].iter().max().copied().unwrap_or(0);
+            most = most.max(waiting[from]);
             let Some(free) = NEAR.checked_sub(between.saturating_add(most)) else { break };
             let n = rooms[from].min(free).min(end - start) / 64 * 64;
             let joins = asked[from].as_ref().is_none_or(|asked| (asked.end..=asked.end + GAP).contains(&start));
@@ -59,6 +62,7 @@ fn plan(steps: &[Step]) -> Vec<Option<Range<usize>>> {
             asked[from] = Some(first..start + n);
             rooms[from] -= n;
             waiting[from..at].iter_mut().for_each(|waiting| *waiting += n);
+            most += n;
             start += n;
         }
     }
