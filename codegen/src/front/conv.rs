@@ -36,7 +36,7 @@ pub fn window(cx: &Cx, x: ValueId, kernel: Vec<usize>) -> Result<Window, String>
             if pads.len() != 2 * n {
                 return Err(format!("its pads are {} numbers, not {}", pads.len(), 2 * n));
             }
-            let size = |v: i64| usize::try_from(v).ok().filter(|&v| v < 1 << 24).ok_or_else(|| format!("a padding of {v}"));
+            let size = |v: i64| usize::try_from(v).ok().filter(|&v| v < 1 << 24).ok_or_else(|| format!("a padding of {v} is not supported; 0 to 16777215 work"));
             (0..n).map(|i| Ok((size(pads[i])?, size(pads[n + i])?))).collect::<Result<Vec<_>, String>>()?
         }
         "VALID" => vec![(0, 0); n],
@@ -146,7 +146,7 @@ pub fn conv_transpose(cx: &mut Cx) -> Results {
             return Err(format!("its pads are {} numbers, not {}", pads.len(), 2 * n));
         }
         if let Some(pad) = pads.iter().find(|pad| !(-(1 << 24)..1 << 24).contains(*pad)) {
-            return Err(format!("a padding of {pad}"));
+            return Err(format!("a padding of {pad} is not supported; -16777216 to 16777215 work"));
         }
         (0..n).map(|i| (pads[i], pads[n + i])).collect()
     };

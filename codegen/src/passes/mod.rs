@@ -252,6 +252,21 @@ mod tests {
     }
 
     #[test]
+    fn windows_that_see_much_of_a_picture_do_not_read_planes() {
+        let reads = |dilation: usize, stride: usize| {
+            let mut b = Builder::new();
+            let planes = b.input("x", &[1, 3, 70, 9]);
+            let (x, w) = (b.transpose(planes, &[0, 2, 3, 1]), b.constant(&[4, 3, 2, 2], 1));
+            let (stride, dilation, pads) = (vec![stride, 1], vec![dilation, 1], vec![(0, 0); 2]);
+            let conv = Conv { stride, dilation, pads, groups: 1, bias: false, reads: Reads::Pixels, epilogue: None };
+            let y = b.node(conv, &[x, w]);
+            let after = b.check(&[y]);
+            after.nodes().iter().filter(|node| matches!(&node.op, Op::Conv(conv) if conv.reads == Reads::Planes)).count()
+        };
+        assert_eq!([reads(63, 1), reads(64, 1), reads(1, 64), reads(1, 65)], [1, 0, 1, 0]);
+    }
+
+    #[test]
     fn squeeze_and_excite_scales_weights() {
         let mut b = Builder::new();
         let (x, residual) = (b.input("x", &[1, 7, 6, 20]), b.input("residual", &[1, 7, 6, 5]));

@@ -3,13 +3,17 @@
 //! A kernel of its own reads the planes as they are, so that a transpose of the whole picture before it is spared.
 
 use super::rewrite::Rewriter;
-use crate::ir::{DType, Graph, Node};
+use crate::ir::{DType, Dim, Graph, Node};
 use crate::ops::Op;
 use crate::ops::conv::{Conv, Reads};
 use crate::ops::transpose::Transpose;
 
 /// Channels up to which it pays: with more, windows are better read where they lie.
 const MOST_CHANNELS: usize = 4;
+
+/// Pixels along an axis up to which windows and their steps pay: a band holds whole lines of the picture, as many as a few windows
+/// one after another see.
+const MOST_REACH: usize = 64;
 
 /// The graph with convolutions that read planes.
 pub fn read_planes(graph: &Graph) -> Result<Graph, String> {
@@ -20,7 +24,7 @@ pub fn read_planes(graph: &Graph) -> Result<Graph, String> {
         // What others read too has to be written anyway.
         let before = transposed(graph, node).filter(|before| uses[before.outputs[0].0 as usize] == 1);
         let op = match (&node.op, before) {
-            (Op::Conv(conv), Some(before)) if conv.groups == 1 && conv.reads == Reads::Pixels => {
+            (Op::Conv(conv), Some(before)) if pays(graph, node, conv) => {
                 inputs[0] = rewriter.get(before.inputs[0])?;
                 Op::from(Conv { reads: Reads::Planes, ..conv.clone() })
             }
@@ -29,6 +33,17 @@ pub fn read_planes(graph: &Graph) -> Result<Graph, String> {
         rewriter.replace(node, op, &inputs)?;
     }
     super::remove_dead::remove_dead(&rewriter.finish()?)
+}
+
+/// Whether a convolution mixes all channels, and sees a small part of the picture at a time.
+fn pays(graph: &Graph, node: &Node, conv: &Conv) -> bool {
+    let kernel = graph.ty(node.inputs[1]).shape[2..].iter();
+    let near = |n: usize| n <= MOST_REACH;
+    let reach = |(size, &dilation): (&Dim, &usize)| Some((size.as_usize()? - 1).checked_mul(dilation)? + 1);
+    conv.groups == 1
+        && conv.reads == Reads::Pixels
+        && conv.stride.iter().copied().all(near)
+        && kernel.zip(&conv.dilation).map(reach).all(|reach| reach.is_some_and(near))
 }
 
 /// The transpose that brings the few channels of a node's operand together, if that is all that happens to them.
