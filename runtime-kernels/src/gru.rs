@@ -1,30 +1,33 @@
-//! The gated recurrent unit: ONNX `GRU`, one direction.
+//! The gated recurrent unit: ONNX `GRU`.
 //!
 //! The caller multiplies all of the input with the input weights beforehand, as one large product; what is left here is
 //! what depends on the step before. Gates come in ONNX's order: update, reset, hidden.
 
 use super::activation::Activation;
-use super::copy::copy_run;
 use super::lanes::{each, get, put};
-use super::recurrent::{Project, clipped, len_of, padded, start, sum, time_of};
+use super::recurrent::{self, Cell, Directions, Kind, Sequences, Walk, clipped, sum};
 use super::simd::{Simd, Task};
+use super::split::{Alone, Crew, Stepwise};
 
-/// One direction of a GRU.
+/// A GRU, in all its directions.
 ///
 /// `z = f(x_z + h R_z)`, `r = f(x_r + h R_r)`, `n = g(x_h + (r h) R_h)` or, linear before reset,
 /// `n = g(x_h + r (h R_h + b_h))`, `h' = (1 - z) n + z h`.
 pub struct Gru<'a, F: Activation, G: Activation> {
-    /// The state after each step, where it happened; zeros past the end of shorter sequences.
-    pub y: Option<&'a mut [f32]>,
-    /// `[batch][hidden]`: the last state of each sequence.
+    /// `[seq]` times `[dirs][batch][hidden]`: the state after each step, where it happened; zeros past the end of shorter sequences.
+    /// Empty if nobody reads it.
+    pub y: &'a mut [f32],
+    /// `[dirs][batch][hidden]`: the last state of each sequence.
     pub y_h: &'a mut [f32],
-    /// `[seq][batch][3 * hidden]`: input times input weights plus both biases, but without `rbh`.
+    /// `[seq][batch][dirs][3 * hidden]`: input times input weights plus both biases, but without `rbh`.
     pub gates: &'a [f32],
-    /// Recurrent weights `[hidden][3 * hidden]` in panels.
+    /// Recurrent weights, `[dirs]` times `[hidden][3 * hidden]` in panels.
     pub r: &'a [f32],
-    /// `[hidden]`: recurrent bias of the hidden gate, only if linear before reset.
+    /// `[hidden]` in each direction: recurrent bias of the hidden gate, only if linear before reset.
     pub rbh: Option<&'a [f32]>,
-    /// `[batch][hidden]`: the first state, zeros if there is none.
+    /// Floats of `rbh` from direction to direction.
+    pub rbh_stride: usize,
+    /// `[dirs][batch][hidden]`: the first state, zeros if there is none.
     pub h0: Option<&'a [f32]>,
     /// `[batch]`: the lengths of the sequences, `seq` if there are none.
     pub lens: Option<&'a [i32]>,
@@ -38,10 +41,8 @@ pub struct Gru<'a, F: Activation, G: Activation> {
     pub hidden: usize,
     /// Floats of `y` from step to step.
     pub y_step_stride: usize,
-    /// Floats of `y` from sequence to sequence.
-    pub y_batch_stride: usize,
-    /// Whether each sequence runs from its end to its beginning.
-    pub reverse: bool,
+    /// Which way it goes along the sequences.
+    pub directions: Directions,
     /// Bound on what goes into the activations.
     pub clip: Option<f32>,
     /// Whether the reset gate applies after the recurrent weights.
@@ -53,8 +54,8 @@ pub struct Gru<'a, F: Activation, G: Activation> {
 }
 
 /// Floats of scratch.
-pub const fn scratch_len(batch: usize, hidden: usize) -> usize {
-    batch * (padded(3 * hidden) + 2 * hidden)
+pub const fn scratch_len(batch: usize, hidden: usize, dirs: usize) -> usize {
+    recurrent::scratch_len(batch, hidden, dirs, 3, 2 * hidden)
 }
 
 impl<F: Activation, G: Activation> Task for Gru<'_, F, G> {
@@ -62,75 +63,88 @@ impl<F: Activation, G: Activation> Task for Gru<'_, F, G> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { mut y, y_h, gates, r, rbh, lens, seq, batch, hidden, y_step_stride, y_batch_stride, .. } = self;
-        let row = padded(3 * hidden);
-        let (projected, rest) = self.scratch.split_at_mut(batch * row);
-        let (update, reset_h) = rest[..2 * batch * hidden].split_at_mut(batch * hidden);
-        assert_eq!(y_h.len(), batch * hidden);
-        assert_eq!(gates.len(), seq * batch * 3 * hidden);
-        assert_eq!(r.len(), hidden * row);
-        assert!(lens.is_none_or(|lens| lens.len() == batch));
-        assert!(self.linear_before_reset || rbh.is_none());
-        start(y_h, self.h0);
-        if hidden == 0 {
-            return;
-        }
-        for step in 0..seq {
-            // If the reset applies before the weights, the hidden gate has to wait for it.
-            let first = if self.linear_before_reset { 3 * hidden } else { 2 * hidden };
-            s.enter(Project { out: projected, h: y_h, r, row, k: hidden, panels: 0..first.div_ceil(16) });
-            for b in 0..batch {
-                let Some(time) = time_of(step, len_of(lens, b, seq), self.reverse) else { continue };
-                let x = &gates[(time * batch + b) * 3 * hidden..][..3 * hidden];
-                let (r, h) = (&projected[b * row..][..row], &y_h[b * hidden..][..hidden]);
-                let (update, reset_h) = (&mut update[b * hidden..][..hidden], &mut reset_h[b * hidden..][..hidden]);
-                each(
-                    s,
-                    hidden,
-                    #[inline(always)]
-                    |at, n| {
-                        let z = clipped(s, sum(s, x, r, at, n), self.clip);
-                        put(s, self.f.apply(s, z), update, at, n);
-                        let reset = clipped(s, sum(s, x, r, hidden + at, n), self.clip);
-                        let mut factor = get(s, h, at, n);
-                        if self.linear_before_reset {
-                            factor = get(s, r, 2 * hidden + at, n);
-                            if let Some(bias) = rbh {
-                                factor = s.add(factor, get(s, bias, at, n));
-                            }
+        self.with(s, Alone);
+    }
+}
+
+impl<F: Activation, G: Activation> Stepwise for Gru<'_, F, G> {
+    #[inline(always)]
+    fn with<S: Simd, C: Crew>(self, s: S, crew: C) {
+        let Self { gates, r, h0, lens, seq, batch, hidden, y_step_stride, directions, .. } = self;
+        let Self { rbh, rbh_stride, clip, linear_before_reset, f, g, .. } = self;
+        assert!(linear_before_reset || rbh.is_none());
+        let sequences = Sequences { lens, seq, batch, hidden, directions, y_step_stride };
+        let kind = Gates { rbh, rbh_stride, clip, linear_before_reset, f, g };
+        let walk = Walk { y: self.y, y_h: self.y_h, cells: &mut [], gates, r, h0, c0: None, sequences, kind };
+        // SAFETY: the outputs are this task's.
+        unsafe { walk.go(s, crew, self.scratch) };
+    }
+}
+
+/// What a GRU does in a step.
+struct Gates<'a, F, G> {
+    rbh: Option<&'a [f32]>,
+    rbh_stride: usize,
+    clip: Option<f32>,
+    linear_before_reset: bool,
+    f: F,
+    g: G,
+}
+
+impl<F: Activation, G: Activation> Gates<'_, F, G> {
+    /// The update gate, or the reset gate after it.
+    #[inline(always)]
+    fn gate<S: Simd>(&self, s: S, cell: &Cell<'_>, gate: usize, at: usize, n: usize) -> S::F32 {
+        self.f.apply(s, clipped(s, sum(s, cell.x, cell.r, gate * cell.hidden + at, n), self.clip))
+    }
+}
+
+impl<F: Activation, G: Activation> Kind for Gates<'_, F, G> {
+    const GATES: usize = 3;
+
+    #[inline(always)]
+    fn resets(&self) -> bool {
+        !self.linear_before_reset
+    }
+
+    #[inline(always)]
+    fn reset<S: Simd>(&self, s: S, cell: &Cell<'_>, state: &mut [f32], update: &mut [f32]) {
+        each(
+            s,
+            state.len(),
+            #[inline(always)]
+            |at, n| {
+                // The last gate's product takes the place of part of this one's.
+                put(s, self.gate(s, cell, 0, at, n), update, at, n);
+                put(s, s.mul(self.gate(s, cell, 1, at, n), get(s, cell.old, at, n)), state, at, n);
+            },
+        );
+    }
+
+    #[inline(always)]
+    fn advance<S: Simd>(&self, s: S, cell: &Cell<'_>, update: &[f32], state: &mut [f32], _: &mut [f32]) {
+        let rbh = self.rbh.map(|rbh| &rbh[cell.direction * self.rbh_stride..][cell.first..cell.hidden]);
+        each(
+            s,
+            state.len(),
+            #[inline(always)]
+            |at, n| {
+                let mut recurrent = get(s, cell.r, 2 * cell.hidden + at, n);
+                let z = match self.linear_before_reset {
+                    true => {
+                        if let Some(bias) = rbh {
+                            recurrent = s.add(recurrent, get(s, bias, at, n));
                         }
-                        put(s, s.mul(self.f.apply(s, reset), factor), reset_h, at, n);
-                    },
-                );
-            }
-            if !self.linear_before_reset {
-                s.enter(Project { out: projected, h: reset_h, r, row, k: hidden, panels: 2 * hidden / 16..row / 16 });
-            }
-            for b in 0..batch {
-                let time = time_of(step, len_of(lens, b, seq), self.reverse);
-                let y =
-                    y.as_mut().map(|y| &mut y[time.unwrap_or(step) * y_step_stride + b * y_batch_stride..][..hidden]);
-                let Some(time) = time else {
-                    y.into_iter().for_each(|y| y.fill(0.0));
-                    continue;
+                        recurrent = s.mul(self.gate(s, cell, 1, at, n), recurrent);
+                        self.gate(s, cell, 0, at, n)
+                    }
+                    false => get(s, update, at, n),
                 };
-                let x = &gates[(time * batch + b) * 3 * hidden + 2 * hidden..][..hidden];
-                let recurrent =
-                    if self.linear_before_reset { &reset_h[b * hidden..] } else { &projected[b * row + 2 * hidden..] };
-                let (recurrent, update) = (&recurrent[..hidden], &update[b * hidden..][..hidden]);
-                let h = &mut y_h[b * hidden..][..hidden];
-                each(
-                    s,
-                    hidden,
-                    #[inline(always)]
-                    |at, n| {
-                        let new = self.g.apply(s, clipped(s, sum(s, x, recurrent, at, n), self.clip));
-                        let (z, old) = (get(s, update, at, n), get(s, h, at, n));
-                        put(s, s.fma(z, old, s.mul(s.sub(s.splat(1.0), z), new)), h, at, n);
-                    },
-                );
-                y.into_iter().for_each(|y| copy_run(y, h));
-            }
-        }
+                let new = s.add(get(s, cell.x, 2 * cell.hidden + at, n), recurrent);
+                let new = self.g.apply(s, clipped(s, new, self.clip));
+                let old = get(s, cell.old, at, n);
+                put(s, s.fma(z, old, s.mul(s.sub(s.splat(1.0), z), new)), state, at, n);
+            },
+        );
     }
 }

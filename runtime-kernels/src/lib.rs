@@ -67,7 +67,7 @@ pub mod peak;
 pub mod polynomial;
 pub mod pool;
 pub mod pool_any;
-mod recurrent;
+pub mod recurrent;
 pub mod reduce;
 pub mod resize;
 pub mod resize_tables;
@@ -93,6 +93,7 @@ pub mod softmax;
 pub mod source;
 pub mod split;
 mod stages;
+mod state_product;
 pub mod strided;
 #[cfg(feature = "std")]
 pub mod team;

@@ -1,180 +1,425 @@
-//! What the recurrent layers share: their schedule, and the product of a state with packed recurrent weights.
+//! What the recurrent layers share: their schedule.
 //!
-//! At batch 1 that product is bound by reading the weights once a step, so a tile spans several panels, each read in order,
-//! with as many accumulators as hide the latency of a multiply-add. Larger batches are products like any other.
+//! A step waits for the one before, but sequences and directions do not wait for each other, so threads share these. Where
+//! the weights are large or sequences few, they share each step instead: each thread makes some units of the state, by
+//! weights that stay in its core's cache.
 
 use core::ops::Range;
 
+use super::copy::copy_run;
 use super::lanes::get;
-use super::matmul_f32::blocks;
 use super::simd::{Simd, Task};
-use super::tile_f32::{PANEL, Product};
+use super::split::{Crew, Part, Split, own, parts, seen, times, whole};
+use super::state_product::{COLUMNS, MANY_ROWS, Project, padded};
+use super::tile_f32::PANEL;
 
-/// Rows from which on tiles of several rows are faster than one row after another.
-const MANY_ROWS: usize = 4;
-
-/// `columns` rounded up to whole panels: the row length of a projected state.
-pub(super) const fn padded(columns: usize) -> usize {
-    columns.div_ceil(PANEL) * PANEL
+/// Which way a layer goes along its sequences.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Directions {
+    /// From their beginning to their end.
+    Forward,
+    /// From their end to their beginning.
+    Reverse,
+    /// Forward, and beside it in reverse.
+    Both,
 }
 
-/// The product of each row of `h` with the columns of some panels.
-pub(super) struct Project<'a> {
-    /// `[batch][row]`; the columns of other panels stay as they are.
-    pub out: &'a mut [f32],
-    /// `[batch][k]`
-    pub h: &'a [f32],
-    /// `[panel][k][16]`
+impl Directions {
+    /// How many.
+    pub const fn count(self) -> usize {
+        match self {
+            Self::Forward | Self::Reverse => 1,
+            Self::Both => 2,
+        }
+    }
+}
+
+/// Floats of scratch of a layer, linear in the batch; its kind `keeps` so many for a sequence from one product to the next.
+pub(super) const fn scratch_len(batch: usize, hidden: usize, dirs: usize, gates: usize, keeps: usize) -> usize {
+    batch * (padded(gates * hidden) + keeps + dirs * hidden)
+}
+
+/// What a kind of layer does with the products of one step.
+pub(super) trait Kind {
+    /// Numbers of a product for each unit of the state.
+    const GATES: usize;
+
+    /// Whether the products of the last gate are of what [`Kind::reset`] makes of the state.
+    #[inline(always)]
+    fn resets(&self) -> bool {
+        false
+    }
+
+    /// What becomes of a state before the last gate's product, and what is kept until then.
+    #[inline(always)]
+    fn reset<S: Simd>(&self, _: S, _: &Cell<'_>, _state: &mut [f32], _kept: &mut [f32]) {}
+
+    /// The state after the step, and the cell, where the kind has one.
+    fn advance<S: Simd>(&self, s: S, cell: &Cell<'_>, kept: &[f32], state: &mut [f32], c: &mut [f32]);
+}
+
+/// One sequence at one step, seen from the first of the units that are to be made.
+pub(super) struct Cell<'a> {
+    /// Which direction.
+    pub direction: usize,
+    /// The first unit.
+    pub first: usize,
+    /// Size of the whole state, from gate to gate.
+    pub hidden: usize,
+    /// The input's product.
+    pub x: &'a [f32],
+    /// The state's product.
     pub r: &'a [f32],
-    /// Length of a row of `out`, a multiple of 16.
-    pub row: usize,
-    /// Length of a row of `h`.
-    pub k: usize,
-    /// Which panels.
-    pub panels: Range<usize>,
+    /// These units before the step.
+    pub old: &'a [f32],
 }
 
-impl Task for Project<'_> {
+/// The sequences of a layer, in all its directions.
+#[derive(Clone, Copy)]
+pub(super) struct Sequences<'a> {
+    /// `[batch]`: their lengths, `seq` if there are none.
+    pub lens: Option<&'a [i32]>,
+    /// Steps.
+    pub seq: usize,
+    /// How many.
+    pub batch: usize,
+    /// Size of the state.
+    pub hidden: usize,
+    pub directions: Directions,
+    /// Floats of the states after each step from step to step.
+    pub y_step_stride: usize,
+}
+
+/// A layer on its way along all sequences.
+pub(super) struct Walk<'a, K> {
+    /// `[seq]` times `[dirs][batch][hidden]`, or empty.
+    pub y: *mut [f32],
+    /// `[dirs][batch][hidden]`
+    pub y_h: *mut [f32],
+    /// The same of cells, or empty.
+    pub cells: *mut [f32],
+    /// `[seq][batch][dirs][GATES * hidden]`
+    pub gates: &'a [f32],
+    /// `[dirs]` times `[hidden][GATES * hidden]` in panels.
+    pub r: &'a [f32],
+    /// `[dirs][batch][hidden]`
+    pub h0: Option<&'a [f32]>,
+    /// The same of cells.
+    pub c0: Option<&'a [f32]>,
+    pub sequences: Sequences<'a>,
+    pub kind: K,
+}
+
+impl<K: Kind> Walk<'_, K> {
+    /// Takes all steps of all sequences, in scratch of [`scratch_len`].
+    ///
+    /// # Safety
+    /// The outputs must be valid for writing, and nothing else may use them meanwhile.
+    #[inline(always)]
+    pub unsafe fn go<S: Simd>(&self, s: S, crew: impl Crew, scratch: &mut [f32]) {
+        let Sequences { lens, seq, batch, hidden, directions, y_step_stride } = self.sequences;
+        let dirs = directions.count();
+        let states = dirs * batch * hidden;
+        let y_len = seq.saturating_sub(1) * y_step_stride + states;
+        assert!(self.y.len() == 0 || states <= y_step_stride && y_len <= self.y.len());
+        assert_eq!(self.y_h.len(), states);
+        assert!(self.cells.len() == 0 || self.cells.len() == states);
+        assert_eq!(self.gates.len(), seq * batch * dirs * K::GATES * hidden);
+        assert_eq!(self.r.len(), dirs * hidden * padded(K::GATES * hidden));
+        assert!(lens.is_none_or(|lens| lens.len() == batch));
+        if states == 0 {
+            return;
+        }
+        if !self.shares_steps(crew.threads()) {
+            crew.enter(s, InSequences { walk: self, scratch });
+            return;
+        }
+        let (other, scratch) = scratch.split_at_mut(states);
+        for share in self.sequences.share(Part::WHOLE) {
+            // SAFETY: as the caller says.
+            unsafe { self.start(&share, other) };
+        }
+        for step in 0..seq {
+            crew.enter(s, InUnits { walk: self, step, other, scratch });
+        }
+    }
+
+    /// Whether `threads` threads are sooner done if they share each step than if they share the sequences.
+    ///
+    /// Fetching weights takes a step as long as some sequences more would.
+    fn shares_steps(&self, threads: usize) -> bool {
+        const FETCH: usize = 6;
+        let Sequences { batch, hidden, directions, .. } = self.sequences;
+        let (dirs, weights) = (directions.count(), K::GATES * hidden * hidden);
+        let rows = (dirs * batch).div_ceil(threads);
+        let by_sequences = weights * (rows + FETCH * rows.div_ceil(batch));
+        let blocks = self.blocks();
+        let by_units = weights * dirs * (batch + FETCH) / blocks.max(1) * blocks.div_ceil(threads) + FORK;
+        threads > 1 && blocks > 1 && by_units < by_sequences
+    }
+
+    /// The blocks of units that can be made apart from others, in all directions.
+    fn blocks(&self) -> usize {
+        let Sequences { hidden, directions, .. } = self.sequences;
+        let apart = hidden.is_multiple_of(COLUMNS) && !self.kind.resets();
+        if apart { directions.count() * (hidden / COLUMNS) } else { 0 }
+    }
+
+    /// Of the places of states, the one that holds them before `step`, and the one that holds them after it: `y_h` after the last.
+    fn places(&self, step: usize, other: *mut [f32]) -> (*mut [f32], *mut [f32]) {
+        let is_first = (self.sequences.seq - step).is_multiple_of(2);
+        if is_first { (self.y_h, other) } else { (other, self.y_h) }
+    }
+
+    /// Writes the states, in `y_h` or `other`, and cells before the first step.
+    ///
+    /// # Safety
+    /// As for [`Walk::take`], of all units.
+    unsafe fn start(&self, share: &Share<'_>, other: *mut [f32]) {
+        let states = share.states();
+        let fill = |state: &mut [f32], initial: Option<&[f32]>| match initial {
+            Some(initial) => state.copy_from_slice(&initial[states.clone()]),
+            None => state.fill(0.0),
+        };
+        // SAFETY: these sequences' own, for which the caller vouches.
+        unsafe {
+            fill(own(self.places(0, other).0, states.clone()), self.h0);
+            if self.cells.len() > 0 {
+                fill(own(self.cells, states.clone()), self.c0);
+            }
+        }
+    }
+
+    /// Makes some `units` of the states of some sequences after `step`.
+    ///
+    /// # Safety
+    /// The outputs and `other` must be valid for writing, and nothing else may use what these units of these sequences are in, nor write
+    /// the states before the step, meanwhile.
+    #[inline(always)]
+    unsafe fn take<S: Simd>(
+        &self,
+        s: S,
+        share: &Share<'_>,
+        step: usize,
+        units: &Range<usize>,
+        other: *mut [f32],
+        scratch: &mut [f32],
+    ) {
+        let Sequences { hidden, .. } = self.sequences;
+        let (states, (old, new)) = (share.states(), self.places(step, other));
+        // SAFETY: nobody writes them, as the caller says.
+        let old = unsafe { seen(old, states.clone()) };
+        let (n, row) = (old.len() / hidden, padded(K::GATES * hidden));
+        let resets = self.kind.resets();
+        let (projected, rest) = scratch.split_at_mut(n * row);
+        let (reset, kept) = rest.split_at_mut(if resets { n * hidden } else { 0 });
+        let early = if resets { K::GATES - 1 } else { K::GATES };
+        let r = &self.r[share.direction * hidden * row..][..hidden * row];
+        let many = self.sequences.batch >= MANY_ROWS;
+        if units.len() == hidden {
+            let panels = 0..(early * hidden).div_ceil(PANEL);
+            s.enter(Project { out: projected, h: old, r, row, k: hidden, panels, many });
+        } else {
+            for gate in 0..early {
+                let first = (gate * hidden + units.start) / PANEL;
+                let panels = first..first + units.len() / PANEL;
+                s.enter(Project { out: projected, h: old, r, row, k: hidden, panels, many });
+            }
+        }
+        if resets {
+            for (i, (reset, kept)) in reset.chunks_exact_mut(hidden).zip(kept.chunks_exact_mut(hidden)).enumerate() {
+                if let Some(time) = share.time(step, i) {
+                    self.kind.reset(s, &self.cell(share, units, old, projected, i, time), reset, kept);
+                }
+            }
+            let panels = early * hidden / PANEL..row / PANEL;
+            s.enter(Project { out: projected, h: reset, r, row, k: hidden, panels, many });
+        }
+        for i in 0..n {
+            let at = states.start + i * hidden;
+            let at = at + units.start..at + units.end;
+            let (time, y) = (share.time(step, i), self.y_at(step, share.time(step, i), at.clone()));
+            // SAFETY: these units' own, for which the caller vouches.
+            let (new, c, y) = unsafe {
+                let cells = if self.cells.len() > 0 { at.clone() } else { 0..0 };
+                (own(new, at), own(self.cells, cells), own(self.y, y))
+            };
+            match time {
+                Some(time) => {
+                    let kept = if resets { &kept[i * hidden..][..hidden] } else { &[] };
+                    self.kind.advance(s, &self.cell(share, units, old, projected, i, time), kept, new, c);
+                    copy_run(y, &new[..y.len()]);
+                }
+                None => {
+                    copy_run(new, &old[i * hidden..][units.clone()]);
+                    y.fill(0.0);
+                }
+            }
+        }
+    }
+
+    /// What there is of sequence `i` of `share` for its element at `time`.
+    #[inline(always)]
+    fn cell<'b>(
+        &'b self,
+        share: &Share<'_>,
+        units: &Range<usize>,
+        old: &'b [f32],
+        projected: &'b [f32],
+        i: usize,
+        time: usize,
+    ) -> Cell<'b> {
+        let Sequences { hidden, batch, directions, .. } = self.sequences;
+        let (columns, first) = (K::GATES * hidden, units.start);
+        let row = (time * batch + share.rows.start + i) * directions.count() + share.direction;
+        Cell {
+            direction: share.direction,
+            first,
+            hidden,
+            x: &self.gates[row * columns..][first..columns],
+            r: &projected[i * padded(columns)..][first..columns],
+            old: &old[i * hidden..][units.clone()],
+        }
+    }
+
+    /// Where `y` has the states `at` after `step`, which was about the element at `time`: nowhere, if nobody reads it.
+    fn y_at(&self, step: usize, time: Option<usize>, at: Range<usize>) -> Range<usize> {
+        let before = time.unwrap_or(step) * self.sequences.y_step_stride;
+        if self.y.len() == 0 { 0..0 } else { before + at.start..before + at.end }
+    }
+}
+
+/// What a step that threads share has to take longer than one that they do not, in multiplications with addition.
+const FORK: usize = 256 * 1024;
+
+/// All steps, of sequences that threads share.
+struct InSequences<'w, 'a, K> {
+    walk: &'w Walk<'a, K>,
+    scratch: &'w mut [f32],
+}
+
+impl<K: Kind> Task for InSequences<'_, '_, K> {
     type Out = ();
 
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
-        assert!(self.panels.end * PANEL <= self.row);
-        if self.k == 0 || self.row == 0 {
-            self.out.fill(0.0);
-            return;
-        }
-        let batch = self.h.len() / self.k;
-        assert_eq!(self.out.len(), batch * self.row);
-        let mut b = 0;
-        if batch >= MANY_ROWS {
-            self.many(s, batch);
-            b = batch;
-        }
-        // The numbers: panels, vectors of a panel, steps of k with accumulators of their own.
-        while b < batch {
-            let Range { start: mut panel, end } = self.panels;
-            while panel + 4 <= end {
-                match S::LANES {
-                    16 => self.tile::<S, 4, 1, 2>(s, b, panel),
-                    8 => self.tile::<S, 4, 2, 1>(s, b, panel),
-                    4 => {
-                        self.tile::<S, 2, 4, 1>(s, b, panel);
-                        self.tile::<S, 2, 4, 1>(s, b, panel + 2);
-                    }
-                    _ => break,
-                }
-                panel += 4;
-            }
-            while panel < end {
-                match S::LANES {
-                    16 => self.tile::<S, 1, 1, 4>(s, b, panel),
-                    8 => self.tile::<S, 1, 2, 4>(s, b, panel),
-                    4 => self.tile::<S, 1, 4, 2>(s, b, panel),
-                    _ => self.tile::<S, 1, 16, 1>(s, b, panel),
-                }
-                panel += 1;
-            }
-            b += 1;
-        }
+    fn run<S: Simd>(self, s: S) {
+        whole(s, self);
     }
 }
 
-impl Project<'_> {
-    /// All `m` rows, as one product.
+impl<K: Kind> Split for InSequences<'_, '_, K> {
+    fn parts(&self, threads: usize) -> usize {
+        let Sequences { seq, batch, hidden, directions, .. } = self.walk.sequences;
+        let rows = directions.count() * batch;
+        parts(seq * rows * K::GATES * hidden * hidden, rows, threads)
+    }
+
     #[inline(always)]
-    fn many<S: Simd>(&mut self, s: S, m: usize) {
-        let &mut Self { ref mut out, h, r, row, k, ref panels } = self;
-        let r = &r[panels.start * k * PANEL..panels.end * k * PANEL];
-        let to = out[panels.start * PANEL..].as_mut_ptr();
-        let product = Product::dense(to, row, k, r.as_ptr(), k, panels.len() * PANEL);
-        // SAFETY: `h` has `m` rows of `k` elements, `r` was cut to whole panels, and `out` has `m` rows with those columns.
-        unsafe { blocks(s, &product, h.as_ptr(), 0, m, k) };
+    fn scratch(&mut self) -> &mut [f32] {
+        self.scratch
     }
 
-    /// Row `b` by `PANELS` panels of `VECTORS` vectors, with sums over every `STEPS`th element of k.
     #[inline(always)]
-    fn tile<S: Simd, const PANELS: usize, const VECTORS: usize, const STEPS: usize>(
-        &mut self,
-        s: S,
-        b: usize,
-        panel: usize,
-    ) {
-        let k = self.k;
-        let vectors = (PANEL / S::LANES).min(VECTORS);
-        let h = &self.h[b * k..][..k];
-        let mut r: [&[[f32; PANEL]]; PANELS] = [&[]; PANELS];
-        for (p, r) in r.iter_mut().enumerate() {
-            *r = &self.r[(panel + p) * k * PANEL..][..k * PANEL].as_chunks().0[..k];
-        }
-        let mut sum = [[[s.splat(0.0); VECTORS]; PANELS]; STEPS];
-        let mut j = 0;
-        while j + STEPS <= k {
-            for (step, sum) in sum.iter_mut().enumerate() {
-                accumulate(s, sum, h, &r, j + step, vectors);
-            }
-            j += STEPS;
-        }
-        while j < k {
-            accumulate(s, &mut sum[0], h, &r, j, vectors);
-            j += 1;
-        }
-        let out = &mut self.out[b * self.row + panel * PANEL..][..PANELS * PANEL];
-        for p in 0..PANELS {
-            for v in 0..vectors {
-                let mut total = sum[0][p][v];
-                for sum in &sum[1..] {
-                    total = s.add(total, sum[p][v]);
+    unsafe fn part<S: Simd>(task: *mut Self, s: S, part: Part, scratch: &mut [f32]) {
+        // SAFETY: the caller vouches for the task, which nobody writes.
+        let walk = unsafe { (*task).walk };
+        let Sequences { seq, hidden, .. } = walk.sequences;
+        let (other, scratch) = scratch.split_at_mut(walk.y_h.len());
+        for share in walk.sequences.share(part) {
+            // SAFETY: sequences are divided among the parts, and `other` is this thread's.
+            unsafe {
+                walk.start(&share, other);
+                for step in 0..seq {
+                    walk.take(s, &share, step, &(0..hidden), other, scratch);
                 }
-                s.store(total, &mut out[p * PANEL + v * S::LANES..]);
             }
         }
     }
 }
 
-/// Adds the products of element `j` of k.
-#[inline(always)]
-fn accumulate<S: Simd, const PANELS: usize, const VECTORS: usize>(
-    s: S,
-    sum: &mut [[S::F32; VECTORS]; PANELS],
-    h: &[f32],
-    r: &[&[[f32; PANEL]]; PANELS],
-    j: usize,
-    vectors: usize,
-) {
-    let h = s.splat(h[j]);
-    for p in 0..PANELS {
-        let line = &r[p][j];
-        for v in 0..vectors {
-            sum[p][v] = s.fma(h, s.load(&line[v * S::LANES..]), sum[p][v]);
+/// One step of all sequences, whose units threads share.
+struct InUnits<'w, 'a, K> {
+    walk: &'w Walk<'a, K>,
+    step: usize,
+    other: *mut [f32],
+    scratch: &'w mut [f32],
+}
+
+impl<K: Kind> Task for InUnits<'_, '_, K> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        whole(s, self);
+    }
+}
+
+impl<K: Kind> Split for InUnits<'_, '_, K> {
+    fn parts(&self, threads: usize) -> usize {
+        self.walk.blocks().min(threads)
+    }
+
+    #[inline(always)]
+    fn scratch(&mut self) -> &mut [f32] {
+        self.scratch
+    }
+
+    #[inline(always)]
+    unsafe fn part<S: Simd>(task: *mut Self, s: S, part: Part, scratch: &mut [f32]) {
+        // SAFETY: the caller vouches for the task, of which nobody writes these.
+        let (walk, step, other) = unsafe { ((*task).walk, (*task).step, (*task).other) };
+        let of_direction = walk.sequences.hidden / COLUMNS;
+        let blocks = part.range(walk.blocks());
+        for share in walk.sequences.share(Part::WHOLE) {
+            let from = |block: usize| block.saturating_sub(share.direction * of_direction).min(of_direction);
+            let units = times(&(from(blocks.start)..from(blocks.end)), COLUMNS);
+            if !units.is_empty() {
+                // SAFETY: units are divided among the parts, which write no state before the step.
+                unsafe { walk.take(s, &share, step, &units, other, scratch) };
+            }
         }
     }
 }
 
-/// When a sequence of `len` elements sees each: the element of `step`, or none once it is over.
-#[inline(always)]
-pub(super) fn time_of(step: usize, len: usize, reverse: bool) -> Option<usize> {
-    if step >= len {
-        None
-    } else if reverse {
-        Some(len - 1 - step)
-    } else {
-        Some(step)
+impl<'a> Sequences<'a> {
+    /// A part's sequences of each direction.
+    fn share(self, part: Part) -> impl Iterator<Item = Share<'a>> {
+        let all = part.range(self.directions.count() * self.batch);
+        (0..self.directions.count()).filter_map(move |direction| {
+            let from = |row: usize| row.saturating_sub(direction * self.batch).min(self.batch);
+            let rows = from(all.start)..from(all.end);
+            let reverse = self.directions == Directions::Reverse || direction == 1;
+            (!rows.is_empty()).then_some(Share { all: self, direction, reverse, rows })
+        })
     }
 }
 
-/// The length of sequence `b`: `seq` unless `lens` says less.
-#[inline(always)]
-pub(super) fn len_of(lens: Option<&[i32]>, b: usize, seq: usize) -> usize {
-    lens.map_or(seq, |lens| usize::try_from(lens[b]).map_or(0, |len| len.min(seq)))
+/// Some sequences of one direction.
+struct Share<'a> {
+    all: Sequences<'a>,
+    direction: usize,
+    reverse: bool,
+    rows: Range<usize>,
 }
 
-/// The initial state, zeros if there is none.
-#[inline(always)]
-pub(super) fn start(state: &mut [f32], initial: Option<&[f32]>) {
-    match initial {
-        Some(initial) => state.copy_from_slice(initial),
-        None => state.fill(0.0),
+impl Share<'_> {
+    /// Where their states lie among all states, `[dirs][batch][hidden]`.
+    fn states(&self) -> Range<usize> {
+        let before = self.direction * self.all.batch;
+        times(&(before + self.rows.start..before + self.rows.end), self.all.hidden)
+    }
+
+    /// Which element of sequence `i` of these `step` is about: none once the sequence is over.
+    #[inline(always)]
+    fn time(&self, step: usize, i: usize) -> Option<usize> {
+        let seq = self.all.seq;
+        let given = self.all.lens.map(|lens| lens[self.rows.start + i]);
+        let len = given.map_or(seq, |len| usize::try_from(len).map_or(0, |len| len.min(seq)));
+        match self.reverse {
+            _ if step >= len => None,
+            true => Some(len - 1 - step),
+            false => Some(step),
+        }
     }
 }
 

@@ -73,6 +73,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("softmax", include_str!("softmax.rs")),
     ("split", include_str!("split.rs")),
     ("stages", include_str!("stages.rs")),
+    ("state_product", include_str!("state_product.rs")),
     ("strided", include_str!("strided.rs")),
     ("team", include_str!("team.rs")),
     ("text_case", include_str!("text_case.rs")),
@@ -119,6 +120,9 @@ pub const SPLIT: &[(&str, &str)] = &[
     ("softmax", "Softmax"),
     ("strided", "Strided"),
 ];
+
+/// Tasks whose steps threads can share: `split::Stepwise`.
+pub const STEPWISE: &[(&str, &str)] = &[("gru", "Gru"), ("lstm", "Lstm"), ("rnn", "Rnn")];
 
 /// The files that need std; the others need nothing.
 pub const NEEDS_STD: &[&str] =

@@ -83,6 +83,37 @@ pub trait Split: Task<Out = ()> {
     unsafe fn part<S: Simd>(task: *mut Self, s: S, part: Part, scratch: &mut [f32]);
 }
 
+/// Who does tasks in parts.
+pub trait Crew: Copy {
+    /// How many there are.
+    fn threads(self) -> usize;
+
+    /// Does a task, together if that is worth it.
+    fn enter<S: Simd, T: Split>(self, s: S, task: T);
+}
+
+/// The caller's thread.
+#[derive(Clone, Copy)]
+pub struct Alone;
+
+impl Crew for Alone {
+    #[inline(always)]
+    fn threads(self) -> usize {
+        1
+    }
+
+    #[inline(always)]
+    fn enter<S: Simd, T: Split>(self, s: S, task: T) {
+        whole(s, task);
+    }
+}
+
+/// A task of steps that wait for one another, each of which can be done in parts.
+pub trait Stepwise: Task<Out = ()> {
+    /// Does it with a crew.
+    fn with<S: Simd, C: Crew>(self, s: S, crew: C);
+}
+
 /// Does the whole of a task that can be done in parts: its `Task::run`.
 #[inline(always)]
 pub fn whole<S: Simd, T: Split>(s: S, mut task: T) {
@@ -100,6 +131,17 @@ pub unsafe fn own<'a, T>(out: *mut [T], range: Range<usize>) -> &'a mut [T] {
     assert!(range.start <= range.end && range.end <= out.len(), "a part must lie within the output");
     // SAFETY: within the output, as just checked, for which the caller vouches.
     unsafe { core::slice::from_raw_parts_mut(out.cast::<T>().add(range.start), range.len()) }
+}
+
+/// The elements `range` of what others may read too.
+///
+/// # Safety
+/// `x` must be valid for reading for `'a`, and nothing may write these elements meanwhile.
+#[inline(always)]
+pub unsafe fn seen<'a, T>(x: *const [T], range: Range<usize>) -> &'a [T] {
+    assert!(range.start <= range.end && range.end <= x.len(), "a part must lie within the operand");
+    // SAFETY: within the operand, as just checked, for which the caller vouches.
+    unsafe { core::slice::from_raw_parts(x.cast::<T>().add(range.start), range.len()) }
 }
 
 /// `range` with every index `len` elements long.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use std::vec::Vec;
 
 use super::simd::{Simd, Task};
-use super::split::{Part, Split};
+use super::split::{Crew, Part, Split, Stepwise};
 
 /// How long a worker spins before it sleeps.
 const SPIN: Duration = Duration::from_micros(100);
@@ -32,6 +32,38 @@ const PARTS: usize = 2 * MOST;
 pub fn enter<S: Simd, T: Split>(s: S, team: Option<&Team>, mut task: T) {
     let scratch: *mut [f32] = task.scratch();
     share(team, &Work { s, task: &raw mut task }, scratch);
+}
+
+/// Does `task`, whose steps the team's threads share if there is a team and that is worth it.
+#[inline(always)]
+pub fn enter_steps<S: Simd, T: Stepwise>(s: S, team: Option<&Team>, task: T) {
+    s.enter(With { task, team });
+}
+
+/// A task of steps and who does them.
+struct With<'a, T> {
+    task: T,
+    team: Option<&'a Team>,
+}
+
+impl<T: Stepwise> Task for With<'_, T> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        self.task.with(s, self.team);
+    }
+}
+
+impl Crew for Option<&Team> {
+    fn threads(self) -> usize {
+        self.map_or(1, Team::threads)
+    }
+
+    #[inline(always)]
+    fn enter<S: Simd, T: Split>(self, s: S, task: T) {
+        enter(s, self, task);
+    }
 }
 
 /// Does all of `work`, in the scratch that is given.

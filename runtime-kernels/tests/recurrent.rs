@@ -12,6 +12,7 @@ use kiln_kernels::activation::{
 use kiln_kernels::gru::{self, Gru};
 use kiln_kernels::lstm::{self, Lstm};
 use kiln_kernels::pack;
+use kiln_kernels::recurrent::Directions;
 use kiln_kernels::rnn::{self, Rnn};
 use kiln_kernels::simd::{Simd, Task};
 
@@ -23,7 +24,7 @@ struct Case {
     seq: usize,
     batch: usize,
     hidden: usize,
-    reverse: bool,
+    directions: Directions,
     initial: bool,
     lens: bool,
     clip: Option<f32>,
@@ -47,21 +48,23 @@ fn cases() -> impl Iterator<Item = Case> {
         (2, 5, 100),
     ];
     sizes.into_iter().flat_map(|(seq, batch, hidden)| {
-        (0..64).map(move |bits| Case {
+        let directions = [Directions::Forward, Directions::Reverse, Directions::Both];
+        let all = directions.into_iter().flat_map(|directions| (0..32).map(move |bits| (directions, bits)));
+        all.map(move |(directions, bits)| Case {
             seq,
             batch,
             hidden,
-            reverse: bits & 1 != 0,
-            initial: bits & 2 != 0,
-            lens: bits & 4 != 0,
-            clip: (bits & 8 != 0).then_some(0.6),
-            variant: bits & 16 != 0,
-            peephole: bits & 32 != 0,
+            directions,
+            initial: bits & 1 != 0,
+            lens: bits & 2 != 0,
+            clip: (bits & 4 != 0).then_some(0.6),
+            variant: bits & 8 != 0,
+            peephole: bits & 16 != 0,
         })
     })
 }
 
-/// Operands of a layer with `n_gates` gates.
+/// Operands of a layer with `n_gates` gates, `[dirs]` of each but for the lengths and `gates`, which are `[seq][batch][dirs]`.
 struct Data {
     gates: Vec<f32>,
     r: Vec<f32>,
@@ -75,28 +78,31 @@ struct Data {
 
 impl Data {
     fn new(case: &Case, n_gates: usize, extra: usize) -> Self {
-        let &Case { seq, batch, hidden, .. } = case;
+        let &Case { seq, batch, hidden, directions, .. } = case;
+        let (dirs, rows) = (directions.count(), n_gates * hidden);
         // R as ONNX has it: [n_gates * hidden][hidden]; small enough that errors do not grow from step to step.
-        let r =
-            random(n_gates * hidden * hidden, 1).iter().map(|r| r * 1.2 / (hidden as f32).sqrt()).collect::<Vec<_>>();
-        let mut packed = vec![0.0; pack::panels_len(hidden, n_gates * hidden)];
-        pack::panels(&mut packed, &r, hidden, n_gates * hidden, 1, hidden);
+        let r = random(dirs * rows * hidden, 1).iter().map(|r| r * 1.2 / (hidden as f32).sqrt()).collect::<Vec<_>>();
+        let len = pack::panels_len(hidden, rows);
+        let mut packed = vec![0.0; dirs * len];
+        for dir in 0..dirs {
+            pack::panels(&mut packed[dir * len..][..len], &r[dir * rows * hidden..], hidden, rows, 1, hidden);
+        }
         Self {
-            gates: random(seq * batch * n_gates * hidden, 2).iter().map(|x| x * 3.0).collect(),
+            gates: random(seq * batch * dirs * rows, 2).iter().map(|x| x * 3.0).collect(),
             r,
             packed,
-            h0: case.initial.then(|| random(batch * hidden, 3)),
-            c0: case.initial.then(|| random(batch * hidden, 4)),
+            h0: case.initial.then(|| random(dirs * batch * hidden, 3)),
+            c0: case.initial.then(|| random(dirs * batch * hidden, 4)),
             lens: case.lens.then(|| (0..batch).map(|b| ((b * 7 + 2) % (seq + 1)) as i32).collect()),
-            extra: case.peephole.then(|| random(extra, 5)),
+            extra: case.peephole.then(|| random(dirs * extra, 5)),
             what: format!(
-                "seq {seq} batch {batch} hidden {hidden} reverse {} initial {} lens {} clip {:?} variant {} peephole {}",
-                case.reverse, case.initial, case.lens, case.clip, case.variant, case.peephole
+                "seq {seq} batch {batch} hidden {hidden} {directions:?} initial {} lens {} clip {:?} variant {} peephole {}",
+                case.initial, case.lens, case.clip, case.variant, case.peephole
             ),
         }
     }
 
-    /// Row `gate * hidden + u` of R times `h`.
+    /// Row `row` of all directions' R times `h`.
     fn dot(&self, row: usize, h: &[f64]) -> f64 {
         h.iter().zip(&self.r[row * h.len()..]).map(|(h, &r)| h * f64::from(r)).sum()
     }
@@ -108,24 +114,28 @@ impl Data {
     }
 }
 
-/// Runs the cell over every sequence; `cell(gates, h, c)` advances the state. Gives y [seq][batch][hidden], y_h and y_c.
+/// Runs the cell over every sequence; `cell(dir, gates, h, c)` advances the state. Gives y `[seq][dirs][batch][hidden]`, y_h and y_c.
 fn naive(
     case: &Case,
     data: &Data,
     n_gates: usize,
-    mut cell: impl FnMut(&[f32], &mut Vec<f64>, &mut Vec<f64>),
+    mut cell: impl FnMut(usize, &[f32], &mut Vec<f64>, &mut Vec<f64>),
 ) -> [Vec<f32>; 3] {
-    let &Case { seq, batch, hidden, .. } = case;
-    let mut y = vec![0.0; seq * batch * hidden];
+    let &Case { seq, batch, hidden, directions, .. } = case;
+    let dirs = directions.count();
+    let mut y = vec![0.0; seq * dirs * batch * hidden];
     let (mut y_h, mut y_c) = (vec![], vec![]);
-    for b in 0..batch {
-        let (mut h, mut c) = (data.initial(&data.h0, b, hidden), data.initial(&data.c0, b, hidden));
+    for (dir, b) in (0..dirs).flat_map(|dir| (0..batch).map(move |b| (dir, b))) {
+        let row = dir * batch + b;
+        let (mut h, mut c) = (data.initial(&data.h0, row, hidden), data.initial(&data.c0, row, hidden));
         let len = data.lens.as_ref().map_or(seq, |lens| lens[b] as usize);
+        let reverse = directions == Directions::Reverse || dir == 1;
         for t in 0..len {
-            let t = if case.reverse { len - 1 - t } else { t };
-            let row = t * batch + b;
-            cell(&data.gates[row * n_gates * hidden..][..n_gates * hidden], &mut h, &mut c);
-            y[row * hidden..][..hidden].iter_mut().zip(&h).for_each(|(y, &h)| *y = h as f32);
+            let t = if reverse { len - 1 - t } else { t };
+            let gates = &data.gates[((t * batch + b) * dirs + dir) * n_gates * hidden..][..n_gates * hidden];
+            cell(dir, gates, &mut h, &mut c);
+            let y = &mut y[(t * dirs * batch + row) * hidden..][..hidden];
+            y.iter_mut().zip(&h).for_each(|(y, &h)| *y = h as f32);
         }
         y_h.extend(h.iter().map(|&h| h as f32));
         y_c.extend(c.iter().map(|&c| c as f32));
@@ -133,25 +143,27 @@ fn naive(
     [y, y_h, y_c]
 }
 
-/// Runs `f(isa, y)` with a y of two directions, and compares the first.
+/// Runs `f(isa, y, y_h, y_c)` with steps of y that are one direction apart, and compares.
 fn check(
     case: &Case,
     data: &Data,
     want: &[Vec<f32>; 3],
     mut f: impl FnMut(AnyIsa, &mut [f32], &mut [f32], &mut [f32]),
 ) {
-    let &Case { seq, batch, hidden, .. } = case;
+    let &Case { seq, batch, hidden, directions, .. } = case;
+    let dirs = directions.count();
     for isa in isas() {
         let what = format!("{} on {}", data.what, isa.name());
-        let mut y = vec![9.0; 2 * seq * batch * hidden];
-        let (mut y_h, mut y_c) = (vec![9.0; batch * hidden], vec![9.0; batch * hidden]);
+        let mut y = vec![9.0; (dirs + 1) * seq * batch * hidden];
+        let (mut y_h, mut y_c) = (vec![9.0; dirs * batch * hidden], vec![9.0; dirs * batch * hidden]);
         f(isa, &mut y, &mut y_h, &mut y_c);
         if batch * hidden > 0 {
-            let (first, second): (Vec<_>, Vec<_>) =
-                y.chunks_exact(batch * hidden).enumerate().partition(|(i, _)| i % 2 == 0);
-            let first = first.iter().flat_map(|(_, y)| y.iter().copied()).collect::<Vec<_>>();
-            assert_close(&first, &want[0], 1e-4, 1e-5, &what);
-            assert!(second.iter().all(|(_, y)| y.iter().all(|&y| y == 9.0)));
+            let between = |i: usize| i % (dirs + 1) == dirs;
+            let (rest, own): (Vec<_>, Vec<_>) =
+                y.chunks_exact(batch * hidden).enumerate().partition(|&(i, _)| between(i));
+            let own = own.iter().flat_map(|(_, y)| y.iter().copied()).collect::<Vec<_>>();
+            assert_close(&own, &want[0], 1e-4, 1e-5, &what);
+            assert!(rest.iter().all(|(_, y)| y.iter().all(|&y| y == 9.0)));
         }
         assert_close(&y_h, &want[1], 1e-4, 1e-5, &what);
         if want[2].iter().any(|&c| c != 0.0) {
@@ -163,14 +175,14 @@ fn check(
 #[test]
 fn lstm_follows_onnx() {
     for case in cases() {
-        let Case { seq, batch, hidden, reverse, clip, variant, .. } = case;
+        let Case { seq, batch, hidden, directions, clip, variant, .. } = case;
         let data = Data::new(&case, 4, 3 * hidden);
         let clipped = |x: f64| clip.map_or(x, |clip| x.clamp(-f64::from(clip), f64::from(clip)));
-        let want = naive(&case, &data, 4, |x, h, c| {
-            let p = |row: usize| data.extra.as_ref().map_or(0.0, |p| f64::from(p[row]));
+        let want = naive(&case, &data, 4, |dir, x, h, c| {
+            let p = |row: usize| data.extra.as_ref().map_or(0.0, |p| f64::from(p[dir * 3 * hidden + row]));
             let before = h.clone();
             for u in 0..hidden {
-                let gate = |g: usize| f64::from(x[g * hidden + u]) + data.dot(g * hidden + u, &before);
+                let gate = |g: usize| f64::from(x[g * hidden + u]) + data.dot((dir * 4 + g) * hidden + u, &before);
                 let i = sigmoid(clipped(gate(0) + p(u) * c[u]));
                 let f = if variant { 1.0 - i } else { sigmoid(clipped(gate(2) + p(2 * hidden + u) * c[u])) };
                 c[u] = f * c[u] + i * clipped(gate(3)).tanh();
@@ -180,7 +192,7 @@ fn lstm_follows_onnx() {
         });
         check(&case, &data, &want, |isa, y, y_h, y_c| {
             isa.enter(Lstm {
-                y: Some(y),
+                y,
                 y_h,
                 y_c,
                 gates: &data.gates,
@@ -189,13 +201,12 @@ fn lstm_follows_onnx() {
                 h0: data.h0.as_deref(),
                 c0: data.c0.as_deref(),
                 lens: data.lens.as_deref(),
-                scratch: &mut vec![f32::NAN; lstm::scratch_len(batch, hidden)],
+                scratch: &mut vec![f32::NAN; lstm::scratch_len(batch, hidden, directions.count())],
                 seq,
                 batch,
                 hidden,
-                y_step_stride: 2 * batch * hidden,
-                y_batch_stride: hidden,
-                reverse,
+                y_step_stride: (directions.count() + 1) * batch * hidden,
+                directions,
                 clip,
                 input_forget: variant,
                 f: Sigmoid,
@@ -209,39 +220,42 @@ fn lstm_follows_onnx() {
 #[test]
 fn gru_follows_onnx() {
     for case in cases().filter(|case| case.variant || !case.peephole) {
-        let Case { seq, batch, hidden, reverse, clip, variant, .. } = case;
+        let Case { seq, batch, hidden, directions, clip, variant, .. } = case;
         let data = Data::new(&case, 3, hidden);
         let clipped = |x: f64| clip.map_or(x, |clip| x.clamp(-f64::from(clip), f64::from(clip)));
-        let want = naive(&case, &data, 3, |x, h, _| {
-            let before = h.clone();
-            let gate = |row: usize| sigmoid(clipped(f64::from(x[row]) + data.dot(row, &before)));
+        let want = naive(&case, &data, 3, |dir, x, h, _| {
+            let (before, first) = (h.clone(), dir * 3 * hidden);
+            let gate = |row: usize| sigmoid(clipped(f64::from(x[row]) + data.dot(first + row, &before)));
             let reset = (0..hidden).map(|u| gate(hidden + u)).collect::<Vec<_>>();
             let reset_h = before.iter().zip(&reset).map(|(h, r)| h * r).collect::<Vec<_>>();
             for u in 0..hidden {
                 let row = 2 * hidden + u;
-                let bias = data.extra.as_ref().map_or(0.0, |b| f64::from(b[u]));
-                let recurrent =
-                    if variant { reset[u] * (data.dot(row, &before) + bias) } else { data.dot(row, &reset_h) };
+                let bias = data.extra.as_ref().map_or(0.0, |b| f64::from(b[dir * hidden + u]));
+                let recurrent = if variant {
+                    reset[u] * (data.dot(first + row, &before) + bias)
+                } else {
+                    data.dot(first + row, &reset_h)
+                };
                 let new = clipped(f64::from(x[row]) + recurrent).tanh();
                 h[u] = (1.0 - gate(u)) * new + gate(u) * before[u];
             }
         });
         check(&case, &data, &[want[0].clone(), want[1].clone(), vec![]], |isa, y, y_h, _| {
             isa.enter(Gru {
-                y: Some(y),
+                y,
                 y_h,
                 gates: &data.gates,
                 r: &data.packed,
                 rbh: data.extra.as_deref(),
+                rbh_stride: hidden,
                 h0: data.h0.as_deref(),
                 lens: data.lens.as_deref(),
-                scratch: &mut vec![f32::NAN; gru::scratch_len(batch, hidden)],
+                scratch: &mut vec![f32::NAN; gru::scratch_len(batch, hidden, directions.count())],
                 seq,
                 batch,
                 hidden,
-                y_step_stride: 2 * batch * hidden,
-                y_batch_stride: hidden,
-                reverse,
+                y_step_stride: (directions.count() + 1) * batch * hidden,
+                directions,
                 clip,
                 linear_before_reset: variant,
                 f: Sigmoid,
@@ -254,30 +268,29 @@ fn gru_follows_onnx() {
 #[test]
 fn rnn_follows_onnx() {
     for case in cases().filter(|case| !case.variant && !case.peephole) {
-        let Case { seq, batch, hidden, reverse, clip, .. } = case;
+        let Case { seq, batch, hidden, directions, clip, .. } = case;
         let data = Data::new(&case, 1, 0);
-        let want = naive(&case, &data, 1, |x, h, _| {
+        let want = naive(&case, &data, 1, |dir, x, h, _| {
             let before = h.clone();
             for u in 0..hidden {
-                let sum = f64::from(x[u]) + data.dot(u, &before);
+                let sum = f64::from(x[u]) + data.dot(dir * hidden + u, &before);
                 h[u] = clip.map_or(sum, |clip| sum.clamp(-f64::from(clip), f64::from(clip))).tanh();
             }
         });
         check(&case, &data, &[want[0].clone(), want[1].clone(), vec![]], |isa, y, y_h, _| {
             isa.enter(Rnn {
-                y: Some(y),
+                y,
                 y_h,
                 gates: &data.gates,
                 r: &data.packed,
                 h0: data.h0.as_deref(),
                 lens: data.lens.as_deref(),
-                scratch: &mut vec![f32::NAN; rnn::scratch_len(batch, hidden)],
+                scratch: &mut vec![f32::NAN; rnn::scratch_len(batch, hidden, directions.count())],
                 seq,
                 batch,
                 hidden,
-                y_step_stride: 2 * batch * hidden,
-                y_batch_stride: hidden,
-                reverse,
+                y_step_stride: (directions.count() + 1) * batch * hidden,
+                directions,
                 clip,
                 f: Tanh,
             });

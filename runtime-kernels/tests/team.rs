@@ -3,6 +3,7 @@
 mod isa;
 
 use isa::{OnIsa, each_isa, random};
+use kiln_kernels::activation::{Sigmoid, Tanh};
 use kiln_kernels::attention_f32::{Attention, scratch_len as attention_scratch_len};
 use kiln_kernels::conv_depthwise_f32::ConvDepthwise;
 use kiln_kernels::conv_f32::{Conv, ConvShape, conv_scratch_len};
@@ -11,17 +12,19 @@ use kiln_kernels::conv_separable_f32::{Pixels, Planes, Separable, separable_scra
 use kiln_kernels::conv_transpose_f32::{ConvTranspose, conv_transpose_scratch_len};
 use kiln_kernels::conv_winograd_f32::{ConvWinograd, winograd_scratch_len};
 use kiln_kernels::epilogue::{Clamp, Epilogue, operand};
+use kiln_kernels::lstm::{self, Lstm};
 use kiln_kernels::map::{Map, MapF32};
 use kiln_kernels::matmul_batch_f32::{BatchMatMul, batch_scratch_len};
 use kiln_kernels::matmul_f32::{MatMul, scratch_len};
 use kiln_kernels::normalize::LayerNorm;
 use kiln_kernels::pack;
 use kiln_kernels::pool::{MaxPool, PoolShape};
+use kiln_kernels::recurrent::Directions;
 use kiln_kernels::reduce::{Norm, Reduce};
 use kiln_kernels::resize::{ResizeAxis, ResizeNearest};
 use kiln_kernels::simd::{Simd, Task};
 use kiln_kernels::softmax::Softmax;
-use kiln_kernels::split::{Part, Split, whole};
+use kiln_kernels::split::{Alone, Crew, Part, Split, Stepwise, whole};
 use kiln_kernels::strided::Strided;
 use kiln_kernels::team::{Team, enter};
 use kiln_kernels::tiles::Tiles;
@@ -103,6 +106,38 @@ impl Teams {
             }
         }
     }
+}
+
+/// A team that shares every task in so many parts, as if it had as many threads.
+#[derive(Clone, Copy)]
+struct Eager<'a>(&'a Team, usize);
+
+impl Crew for Eager<'_> {
+    fn threads(self) -> usize {
+        self.1
+    }
+
+    fn enter<S: Simd, T: Split>(self, s: S, task: T) {
+        enter(s, Some(self.0), InParts(task, self.1));
+    }
+}
+
+/// A task of steps, with a crew if there is a team.
+struct With<'a, T>(T, Option<(&'a Team, usize)>);
+
+impl<T: Stepwise> Task for With<'_, T> {
+    type Out = ();
+
+    fn run<S: Simd>(self, s: S) {
+        match self.1 {
+            None => self.0.with(s, Alone),
+            Some((team, parts)) => self.0.with(s, Eager(team, parts)),
+        }
+    }
+}
+
+fn go_steps<S: Simd, T: Stepwise>(s: S, task: T, team: Option<(&Team, usize)>) {
+    s.enter(With(task, team));
 }
 
 fn go<S: Simd, T: Split>(s: S, task: T, team: Option<(&Team, usize)>) {
@@ -225,6 +260,47 @@ impl OnIsa for Teams {
                     mask_strides: [[0, 0, 0, keys], [0; 4]],
                 };
                 go(s, task, team);
+            });
+        }
+        for (seq, batch, hidden, directions) in [
+            (9_usize, 1_usize, 20_usize, Directions::Both),
+            (5, 7, 33, Directions::Forward),
+            (4, 5, 16, Directions::Both),
+            (6, 2, 40, Directions::Reverse),
+            (5, 1, 192, Directions::Reverse),
+            (4, 5, 192, Directions::Both),
+        ] {
+            let (dirs, row) = (directions.count(), (4 * hidden).next_multiple_of(16));
+            let (gates, r) = (random(seq * batch * dirs * 4 * hidden, 1), random(dirs * hidden * row, 2));
+            let lens: Vec<i32> = (0..batch).map(|b| (seq - b % 3) as i32).collect();
+            let states = dirs * batch * hidden;
+            self.check(s, (seq + 2) * states, |s, out, team| {
+                let (f, g, h) = (Sigmoid, Tanh, Tanh);
+                let (y, last) = out.split_at_mut(seq * states);
+                let (y_h, y_c) = last.split_at_mut(states);
+                let task = Lstm {
+                    y,
+                    y_h,
+                    y_c,
+                    gates: &gates,
+                    r: &r,
+                    peephole: None,
+                    h0: None,
+                    c0: None,
+                    lens: Some(&lens),
+                    scratch: &mut vec![0.0; lstm::scratch_len(batch, hidden, dirs)],
+                    seq,
+                    batch,
+                    hidden,
+                    y_step_stride: states,
+                    directions,
+                    clip: None,
+                    input_forget: false,
+                    f,
+                    g,
+                    h,
+                };
+                go_steps(s, task, team);
             });
         }
         for shape in CONVS {

@@ -954,6 +954,10 @@ case("lstm_bidirectional_initial_state", """(float[5,2,3] x, float[2,2,4] h, flo
     { y, y_h, y_c = LSTM<hidden_size=4, direction="bidirectional">(x, w, wr, wb, lens, h, c) }""")
 case("lstm_reverse", """(float[4,1,3] x) => (float[] y_h) <float[1,20,3] w, float[1,20,5] wr>
     { , y_h = LSTM<hidden_size=5, direction="reverse">(x, w, wr) }""")
+case("lstm_directions_of_two_kinds", """(float[5,6,3] x, float[2,6,5] h) => (float[] y, float[] y_h, float[] y_c)
+    <float[2,20,3] w, float[2,20,5] wr, float[2,40] wb, int32[6] lens = {5,1,4,5,2,3}>
+    { y, y_h, y_c = LSTM<hidden_size=5, direction="bidirectional", activations=["Sigmoid", "Tanh", "Tanh", "HardSigmoid", "Softsign", "Relu"],
+                         activation_alpha=[0.3], activation_beta=[0.4]>(x, w, wr, wb, lens, h) }""")
 case("gru", """(float[5,2,3] x, float[1,2,4] h) => (float[] y, float[] y_h, float[] after)
     <float[1,12,3] w, float[1,12,4] wr, float[1,24] wb>
     { y, y_h = GRU<hidden_size=4>(x, w, wr, wb, , h)

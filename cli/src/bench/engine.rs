@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-/// A running engine.
+/// A running engine, which stands still but when it is asked: idle threads that spin would take time from whoever runs next.
 pub struct Engine {
     child: Child,
     requests: ChildStdin,
@@ -32,6 +32,7 @@ impl Engine {
         let line = engine.line()?;
         if let Some(version) = line.strip_prefix("ready") {
             engine.name = format!("{name}{version}");
+            engine.stand_still(true);
             return Ok(Started::Ready(engine));
         }
         Ok(Started::Refused(line.strip_prefix("refused ").unwrap_or(&line).to_string()))
@@ -47,9 +48,24 @@ impl Engine {
 
     /// The answer to a request.
     pub fn ask(&mut self, request: &str) -> Result<String> {
+        self.stand_still(false);
         writeln!(self.requests, "{request}")?;
         self.requests.flush()?;
-        self.line()
+        let answer = self.line();
+        self.stand_still(true);
+        answer
+    }
+
+    /// Stops all threads of the process, or lets them go on, where the system can.
+    fn stand_still(&self, still: bool) {
+        #[cfg(unix)]
+        {
+            use rustix::process::{Pid, Signal, kill_process};
+            // An engine that has ended says so by giving no answer.
+            let _ = kill_process(Pid::from_child(&self.child), if still { Signal::STOP } else { Signal::CONT });
+        }
+        #[cfg(not(unix))]
+        let _ = still;
     }
 
     /// The median time of a run over about `budget`, in milliseconds.
@@ -89,7 +105,5 @@ pub fn python(
     });
     let mut command = Command::new(python);
     command.args(["-c", concat!(include_str!("../arrays.py"), include_str!("peers.py")), &request.to_string()]);
-    // Idle threads of a peer that spin would take time from whoever runs next.
-    command.env("KMP_BLOCKTIME", "0").env("OMP_WAIT_POLICY", "PASSIVE");
     Engine::start(engine, &mut command)
 }

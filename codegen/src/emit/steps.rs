@@ -83,9 +83,11 @@ fn function(plan: &Plan, step: &Step, name: &proc_macro2::Ident, names: &Names, 
     let sizes = plan.is_dynamic().then(|| quote!(let sizes = &io.sizes;));
     let doc = format!(" {} {:?}", step.op, step.node);
     let value = quote!(kernels::#module::#task { #(#values),* });
-    let call = match plan.threads == Threads::On && source::SPLIT.contains(&(step.module, step.task)) {
-        true => quote!(kernels::team::enter(s, io.team, #value)),
-        false => quote!(s.enter(#value)),
+    let shared = |tasks: &[(&str, &str)]| plan.threads == Threads::On && tasks.contains(&(step.module, step.task));
+    let call = match (shared(source::SPLIT), shared(source::STEPWISE)) {
+        (true, _) => quote!(kernels::team::enter(s, io.team, #value)),
+        (_, true) => quote!(kernels::team::enter_steps(s, io.team, #value)),
+        _ => quote!(s.enter(#value)),
     };
     let (out, end) = match step.count {
         Some(_) => (quote!(-> usize), quote!()),

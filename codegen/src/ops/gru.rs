@@ -58,20 +58,21 @@ impl Rules for Gru {
 
     fn lower(&self, cx: &mut Lower) -> Result<(), String> {
         let (layer, h) = (self.layer(), self.hidden);
-        for dir in 0..self.direction.count() {
+        for dirs in layer.calls(&self.activations) {
             // The candidate's recurrent bias is added inside the reset where the reset comes last.
             let late = if self.linear_before_reset { 2 * h } else { 3 * h };
-            let bias = layer.bias(cx, dir, late);
+            let bias = layer.bias(cx, &dirs, late);
             let rbh = layer.places().bias.filter(|_| self.linear_before_reset).map(|at| {
-                let both = layer.of_direction(cx.input(at), dir);
-                both.part(Dim::from(5 * h), Dim::from(h))
+                let all = layer.of_directions(cx.input(at), &dirs);
+                all.part(Dim::from(5 * h), all.len.clone() - Dim::from(5 * h))
             });
-            let mut fields = layer.direction(cx, dir, bias, gru::scratch_len(1, h), self.clip)?;
+            let mut fields = layer.fields(cx, &dirs, bias, gru::scratch_len(1, h, dirs.len()), self.clip)?;
             fields.extend([
                 ("rbh", Arg::ReadOpt(rbh)),
+                ("rbh_stride", Arg::Size(Dim::from(6 * h))),
                 ("linear_before_reset", Arg::Bool(self.linear_before_reset)),
-                ("f", self.activations[dir * 2].arg()),
-                ("g", self.activations[dir * 2 + 1].arg()),
+                ("f", self.activations[dirs.start * 2].arg()),
+                ("g", self.activations[dirs.start * 2 + 1].arg()),
             ]);
             cx.call("gru", "Gru", fields);
         }

@@ -66,18 +66,19 @@ impl Rules for Lstm {
 
     fn lower(&self, cx: &mut Lower) -> Result<(), String> {
         let (layer, at) = (self.layer(), self.layer().places());
-        for dir in 0..self.direction.count() {
-            let bias = layer.bias(cx, dir, layer.gates * self.hidden);
-            let mut fields = layer.direction(cx, dir, bias, lstm::scratch_len(1, self.hidden), self.clip)?;
-            let part = |cx: &mut Lower, at: Option<usize>| at.map(|at| layer.of_direction(cx.input(at), dir));
+        for dirs in layer.calls(&self.activations) {
+            let bias = layer.bias(cx, &dirs, layer.gates * self.hidden);
+            let mut fields = layer.fields(cx, &dirs, bias, lstm::scratch_len(1, self.hidden, dirs.len()), self.clip)?;
+            let part = |cx: &mut Lower, at: Option<usize>| at.map(|at| layer.of_directions(cx.input(at), &dirs));
+            let [f, g, h] = [0, 1, 2].map(|i| self.activations[dirs.start * 3 + i].arg());
             fields.extend([
-                ("y_c", Arg::Write(layer.of_direction(cx.output(2), dir))),
+                ("y_c", Arg::Write(layer.of_directions(cx.output(2), &dirs))),
                 ("peephole", Arg::ReadOpt(part(cx, at.peephole))),
                 ("c0", Arg::ReadOpt(part(cx, at.c0))),
                 ("input_forget", Arg::Bool(self.input_forget)),
-                ("f", self.activations[dir * 3].arg()),
-                ("g", self.activations[dir * 3 + 1].arg()),
-                ("h", self.activations[dir * 3 + 2].arg()),
+                ("f", f),
+                ("g", g),
+                ("h", h),
             ]);
             cx.call("lstm", "Lstm", fields);
         }

@@ -6,12 +6,13 @@ use super::map::{Binary, Map};
 use super::matmul::Product;
 use super::operands::{count, fixed, has_shape, is_of};
 use super::packed::packed;
-use super::rnn::Direction;
+use super::rnn::{Activation, Direction};
 use crate::ir::{DType, Dim, Tensor, Type};
 use crate::plan::{Arg, Operand};
 use crate::tuning::Candidate;
 use kiln_kernels::pack;
 use kiln_kernels::panels::Panels;
+use std::ops::Range;
 
 /// The most state a layer may have; keeps products of sizes exact.
 const MAX_HIDDEN: usize = 1 << 20;
@@ -60,6 +61,16 @@ impl Direction {
     /// Number of directions.
     pub fn count(self) -> usize {
         if self == Direction::Both { 2 } else { 1 }
+    }
+
+    /// The kernel's value for the directions `dirs`.
+    fn arg(self, dirs: &Range<usize>) -> Arg {
+        let name = match (dirs.len(), self.is_reverse(dirs.start)) {
+            (2, _) => "Both",
+            (_, true) => "Reverse",
+            (_, false) => "Forward",
+        };
+        Arg::Path(format!("recurrent::Directions::{name}"))
     }
 
     /// Whether direction `dir` runs from last to first.
@@ -174,56 +185,65 @@ impl Layer {
 }
 
 impl Layer {
-    /// One direction's part of w or r, a matrix of `k` columns, in panels.
-    fn packed(&self, cx: &mut Lower, operand: usize, dir: usize, k: usize) -> Operand {
-        let n = self.gates * self.hidden;
-        let layout = Panels { first: dir * n * k, ..pack::panels_layout(k, n, 1, k) };
-        packed(cx, operand, &[layout], pack::panels_len(k, n))
+    /// The directions that one call of a kernel is for: all, unless their activations differ, which kernels are compiled for.
+    pub fn calls(&self, activations: &[Activation]) -> Vec<Range<usize>> {
+        let dirs = self.direction.count();
+        let (first, rest) = activations.split_at(self.n_activations);
+        let of_a_call = if first == rest { dirs } else { 1 };
+        (0..dirs).step_by(of_a_call).map(|dir| dir..dir + of_a_call).collect()
     }
 
-    /// What is added to the input's product in one direction, rounded up to 16: w's bias and, in the first `both` rows, r's.
-    pub fn bias(&self, cx: &mut Lower, dir: usize, both: usize) -> Operand {
+    /// What is added to the input's product in `dirs`, rounded up to 16: w's bias and, in the first `both` rows of each, r's.
+    pub fn bias(&self, cx: &mut Lower, dirs: &Range<usize>, both: usize) -> Operand {
         let rows = self.gates * self.hidden;
-        let mut padded = vec![0.0; pack::bias_len(1, rows)];
+        let mut padded = vec![0.0; pack::bias_len(1, dirs.len() * rows)];
         let Some(at) = self.places().bias else { return cx.weight_f32(&padded) };
         if let Some(tensor) = cx.tensor(at) {
             let all = tensor.to_f32s();
-            let (w, r) = all[dir * 2 * rows..][..2 * rows].split_at(rows);
-            for (i, sum) in padded[..rows].iter_mut().enumerate() {
-                *sum = w[i] + if i < both { r[i] } else { 0.0 };
+            for (dir, sums) in dirs.clone().zip(padded.chunks_mut(rows)) {
+                let (w, r) = all[dir * 2 * rows..][..2 * rows].split_at(rows);
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    *sum = w[i] + if i < both { r[i] } else { 0.0 };
+                }
             }
             return cx.weight_f32(&padded);
         }
         // What lies beyond the rows does not matter.
-        let (out, bias) = (cx.scratch(DType::F32, Dim::from(padded.len())), self.of_direction(cx.input(at), dir));
+        let out = cx.scratch(DType::F32, Dim::from(padded.len()));
         let part = |of: &Operand, from: usize, len: usize| of.part(Dim::from(from), Dim::from(len));
-        let mut add = Map::of(&[DType::F32; 2]);
-        let sum = add.binary(Binary::Add, 0, 1);
-        let func = cx.func(&add.finish(sum), Vec::new());
-        let ins = vec![Some(part(&bias, 0, both)), Some(part(&bias, rows, both))];
-        cx.prepare(
-            "map",
-            "Map",
-            vec![
-                ("out", Arg::Write(part(&out, 0, both))),
-                ("ins", Arg::ReadOpts(ins)),
-                ("dims", Arg::Sizes(vec![Dim::from(both)])),
-                ("strides", Arg::Table(vec![vec![Dim::from(1)]; 2])),
-                ("f", func),
-            ],
-        );
-        if both < rows {
-            let (to, from) = (part(&out, both, rows - both), part(&bias, both, rows - both));
-            cx.prepare("strided", "Copy1", vec![("out", Arg::Write(to)), ("x", Arg::Read(from))]);
+        for (i, dir) in dirs.clone().enumerate() {
+            let (out, bias) = (part(&out, i * rows, rows), self.of_directions(cx.input(at), &(dir..dir + 1)));
+            let mut add = Map::of(&[DType::F32; 2]);
+            let sum = add.binary(Binary::Add, 0, 1);
+            let func = cx.func(&add.finish(sum), Vec::new());
+            let ins = vec![Some(part(&bias, 0, both)), Some(part(&bias, rows, both))];
+            cx.prepare(
+                "map",
+                "Map",
+                vec![
+                    ("out", Arg::Write(part(&out, 0, both))),
+                    ("ins", Arg::ReadOpts(ins)),
+                    ("dims", Arg::Sizes(vec![Dim::from(both)])),
+                    ("strides", Arg::Table(vec![vec![Dim::from(1)]; 2])),
+                    ("f", func),
+                ],
+            );
+            if both < rows {
+                let (to, from) = (part(&out, both, rows - both), part(&bias, both, rows - both));
+                cx.prepare("strided", "Copy1", vec![("out", Arg::Write(to)), ("x", Arg::Read(from))]);
+            }
         }
         out
     }
 
-    /// The product of all of the input with one direction's w, plus `bias`: `[seq * batch][gates * hidden]`.
-    fn project(&self, cx: &mut Lower, dir: usize, bias: Operand) -> Result<Operand, String> {
+    /// The product of all of the input with w in `dirs`, plus `bias`: `[seq * batch][dirs * gates * hidden]`.
+    fn project(&self, cx: &mut Lower, dirs: &Range<usize>, bias: Operand) -> Result<Operand, String> {
         let x_shape = cx.ty(0).shape.clone();
-        let (k, n) = (fixed("the input's width", &x_shape[2])?, self.gates * self.hidden);
-        let b = self.packed(cx, 1, dir, k);
+        let (k, rows) = (fixed("the input's width", &x_shape[2])?, self.gates * self.hidden);
+        let n = dirs.len() * rows;
+        // Directions of w lie one after another, as rows of one matrix.
+        let layout = Panels { first: dirs.start * rows * k, ..pack::panels_layout(k, n, 1, k) };
+        let b = packed(cx, 1, &[layout], pack::panels_len(k, n));
         let m = x_shape[0].clone() * x_shape[1].clone();
         let out = cx.scratch(DType::F32, m.clone() * Dim::from(n));
         let product = Product {
@@ -243,33 +263,42 @@ impl Layer {
         Ok(out)
     }
 
-    /// The product with the input in one direction, and the fields that every layer's kernel has for what is left.
+    /// The product with the input in `dirs`, and the fields that every layer's kernel has for what is left.
     /// `scratch` is what the kernel needs for one row of the batch.
-    pub fn direction(
+    pub fn fields(
         &self,
         cx: &mut Lower,
-        dir: usize,
+        dirs: &Range<usize>,
         bias: Operand,
         scratch: usize,
         clip: Option<f32>,
     ) -> Result<Vec<(&'static str, Arg)>, String> {
-        let gates = self.project(cx, dir, bias)?;
-        let hidden = self.hidden;
-        let r = self.packed(cx, 2, dir, hidden);
+        let gates = self.project(cx, dirs, bias)?;
+        let (hidden, rows) = (self.hidden, self.gates * self.hidden);
+        let len = pack::panels_len(hidden, rows);
+        let layout = |(i, dir): (usize, usize)| {
+            let layout = pack::panels_layout(hidden, rows, 1, hidden);
+            Panels { first: dir * rows * hidden, to: layout.to + i * len, ..layout }
+        };
+        let layouts: Vec<Panels> = dirs.clone().enumerate().map(layout).collect();
+        let r = packed(cx, 2, &layouts, dirs.len() * len);
         let shape = cx.ty(0).shape.clone();
         let (seq, batch) = (shape[0].clone(), shape[1].clone());
         let (at, state) = (self.places(), batch.clone() * Dim::from(hidden));
-        let y = cx.wanted(0).then(|| {
-            let y = cx.output(0);
-            let before = state.clone() * Dim::from(dir);
-            y.part(before.clone(), y.len.clone() - before)
-        });
-        let y_h = self.of_direction(cx.output(1), dir);
-        let h0 = at.h0.map(|at| self.of_direction(cx.input(at), dir));
+        let y = match cx.wanted(0) {
+            true => {
+                let y = cx.output(0);
+                let before = state.clone() * Dim::from(dirs.start);
+                y.part(before.clone(), y.len.clone() - before)
+            }
+            false => cx.scratch(DType::F32, Dim::from(0)),
+        };
+        let y_h = self.of_directions(cx.output(1), dirs);
+        let h0 = at.h0.map(|at| self.of_directions(cx.input(at), dirs));
         let lens = at.lens.map(|at| cx.input(at));
         let scratch = cx.scratch(DType::F32, batch.clone() * Dim::from(scratch));
         Ok(vec![
-            ("y", Arg::WriteOpt(y)),
+            ("y", Arg::Write(y)),
             ("y_h", Arg::Write(y_h)),
             ("gates", Arg::Read(gates)),
             ("r", Arg::Read(r)),
@@ -280,17 +309,15 @@ impl Layer {
             ("batch", Arg::Size(batch)),
             ("hidden", Arg::Size(Dim::from(hidden))),
             ("y_step_stride", Arg::Size(state * Dim::from(self.direction.count()))),
-            ("y_batch_stride", Arg::Size(Dim::from(hidden))),
-            ("reverse", Arg::Bool(self.direction.is_reverse(dir))),
+            ("directions", self.direction.arg(dirs)),
             ("clip", Arg::FloatOpt(clip.map(f64::from))),
         ])
     }
 
-    /// One direction's part of an operand whose outermost axis is the direction.
-    pub fn of_direction(&self, operand: Operand, dir: usize) -> Operand {
-        let dirs = Dim::from(self.direction.count());
-        let len = operand.len.floor_div(&dirs);
-        operand.part(len.clone() * Dim::from(dir), len)
+    /// The part for `dirs` of an operand whose outermost axis is the direction.
+    pub fn of_directions(&self, operand: Operand, dirs: &Range<usize>) -> Operand {
+        let len = operand.len.floor_div(&Dim::from(self.direction.count()));
+        operand.part(len.clone() * Dim::from(dirs.start), len * Dim::from(dirs.len()))
     }
 
     /// Multiplications with addition of one run.

@@ -71,10 +71,10 @@ impl Rules for Rnn {
 
     fn lower(&self, cx: &mut Lower) -> Result<(), String> {
         let layer = self.layer();
-        for dir in 0..self.direction.count() {
-            let bias = layer.bias(cx, dir, layer.gates * self.hidden);
-            let mut fields = layer.direction(cx, dir, bias, rnn::scratch_len(1, self.hidden), self.clip)?;
-            fields.push(("f", self.activations[dir].arg()));
+        for dirs in layer.calls(&self.activations) {
+            let bias = layer.bias(cx, &dirs, layer.gates * self.hidden);
+            let mut fields = layer.fields(cx, &dirs, bias, rnn::scratch_len(1, self.hidden, dirs.len()), self.clip)?;
+            fields.push(("f", self.activations[dirs.start].arg()));
             cx.call("rnn", "Rnn", fields);
         }
         Ok(())

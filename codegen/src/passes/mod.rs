@@ -261,7 +261,11 @@ mod tests {
             let conv = Conv { stride, dilation, pads, groups: 1, bias: false, reads: Reads::Pixels, epilogue: None };
             let y = b.node(conv, &[x, w]);
             let after = b.check(&[y]);
-            after.nodes().iter().filter(|node| matches!(&node.op, Op::Conv(conv) if conv.reads == Reads::Planes)).count()
+            after
+                .nodes()
+                .iter()
+                .filter(|node| matches!(&node.op, Op::Conv(conv) if conv.reads == Reads::Planes))
+                .count()
         };
         assert_eq!([reads(63, 1), reads(64, 1), reads(1, 64), reads(1, 65)], [1, 0, 1, 0]);
     }
