@@ -5,7 +5,7 @@
 
 use super::activation::Activation;
 use super::lanes::{each, get, put};
-use super::recurrent::{self, Cell, Directions, Kind, Sequences, Walk, clipped, sum};
+use super::recurrent::{self, Cell, Directions, Kind, Sequences, Walk, clipped};
 use super::simd::{Simd, Task};
 use super::split::{Alone, Crew, Stepwise};
 
@@ -21,7 +21,7 @@ pub struct Gru<'a, F: Activation, G: Activation> {
     pub y_h: &'a mut [f32],
     /// `[seq][batch][dirs][3 * hidden]`: input times input weights plus both biases, but without `rbh`.
     pub gates: &'a [f32],
-    /// Recurrent weights, `[dirs]` times `[hidden][3 * hidden]` in panels.
+    /// Recurrent weights, `[dirs]` as `pack::gates` lays them out.
     pub r: &'a [f32],
     /// `[hidden]` in each direction: recurrent bias of the hidden gate, only if linear before reset.
     pub rbh: Option<&'a [f32]>,
@@ -95,7 +95,7 @@ impl<F: Activation, G: Activation> Gates<'_, F, G> {
     /// The update gate, or the reset gate after it.
     #[inline(always)]
     fn gate<S: Simd>(&self, s: S, cell: &Cell<'_>, gate: usize, at: usize, n: usize) -> S::F32 {
-        self.f.apply(s, clipped(s, sum(s, cell.x, cell.r, gate * cell.hidden + at, n), self.clip))
+        self.f.apply(s, clipped(s, cell.sum(s, gate, at, n), self.clip))
     }
 }
 
@@ -129,7 +129,7 @@ impl<F: Activation, G: Activation> Kind for Gates<'_, F, G> {
             state.len(),
             #[inline(always)]
             |at, n| {
-                let mut recurrent = get(s, cell.r, 2 * cell.hidden + at, n);
+                let mut recurrent = cell.recurrent(s, 2, at, n);
                 let z = match self.linear_before_reset {
                     true => {
                         if let Some(bias) = rbh {
@@ -140,7 +140,7 @@ impl<F: Activation, G: Activation> Kind for Gates<'_, F, G> {
                     }
                     false => get(s, update, at, n),
                 };
-                let new = s.add(get(s, cell.x, 2 * cell.hidden + at, n), recurrent);
+                let new = s.add(cell.input(s, 2, at, n), recurrent);
                 let new = self.g.apply(s, clipped(s, new, self.clip));
                 let old = get(s, cell.old, at, n);
                 put(s, s.fma(z, old, s.mul(s.sub(s.splat(1.0), z), new)), state, at, n);

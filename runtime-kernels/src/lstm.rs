@@ -5,7 +5,7 @@
 
 use super::activation::Activation;
 use super::lanes::{each, get, put};
-use super::recurrent::{self, Cell, Directions, Kind, Sequences, Walk, clipped, sum};
+use super::recurrent::{self, Cell, Directions, Kind, Sequences, Walk, clipped};
 use super::simd::{Simd, Task};
 use super::split::{Alone, Crew, Stepwise};
 
@@ -23,7 +23,7 @@ pub struct Lstm<'a, F: Activation, G: Activation, H: Activation> {
     pub y_c: &'a mut [f32],
     /// `[seq][batch][dirs][4 * hidden]`: input times input weights plus both biases.
     pub gates: &'a [f32],
-    /// Recurrent weights, `[dirs]` times `[hidden][4 * hidden]` in panels.
+    /// Recurrent weights, `[dirs]` as `pack::gates` lays them out.
     pub r: &'a [f32],
     /// `[dirs][3 * hidden]`: of the input, output and forget gates.
     pub peephole: Option<&'a [f32]>,
@@ -123,11 +123,11 @@ impl<F: Activation, G: Activation, H: Activation> Gates<'_, F, G, H> {
         at: usize,
         n: usize,
     ) {
-        let &Cell { hidden, x, r, .. } = cell;
-        let mut i = sum(s, x, r, at, n);
-        let mut o = sum(s, x, r, hidden + at, n);
-        let mut forget = sum(s, x, r, 2 * hidden + at, n);
-        let x = sum(s, x, r, 3 * hidden + at, n);
+        let hidden = cell.hidden;
+        let [mut i, mut o, mut forget, x] = [0, 1, 2, 3].map(
+            #[inline(always)]
+            |gate| cell.sum(s, gate, at, n),
+        );
         let old = get(s, c, at, n);
         if let Some(p) = peephole {
             i = s.fma(get(s, p, at, n), old, i);

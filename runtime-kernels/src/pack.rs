@@ -8,6 +8,7 @@ use super::conv_f32::ConvShape;
 use super::conv_transpose_f32::Phase;
 use super::conv_winograd_f32::{FAR, NEAR, POSITIONS};
 use super::panels::Panels;
+use super::recurrent::{gate_pitch, product_row};
 
 /// Columns of a panel.
 const PANEL: usize = 16;
@@ -35,6 +36,26 @@ pub const fn panels_layout(k: usize, n: usize, k_stride: usize, n_stride: usize)
 /// Packs element `[i, j]` of a `[k][n]` matrix, at `src[i * k_stride + j * n_stride]`, to `[panel][k][16]`.
 pub fn panels(dst: &mut [f32], src: &[f32], k: usize, n: usize, k_stride: usize, n_stride: usize) {
     panels_layout(k, n, k_stride, n_stride).write(&mut dst[..panels_len(k, n)], src);
+}
+
+/// Length of what [`gates_layout`] lays out.
+pub const fn gates_len(gates: usize, hidden: usize) -> usize {
+    hidden * product_row(gates, hidden)
+}
+
+/// The layout of one direction's recurrent weights, `[gates * hidden][hidden]`, in panels of [`gate_pitch`] columns a gate.
+pub const fn gates_layout(gates: usize, hidden: usize) -> Panels {
+    let pitch = gate_pitch(hidden);
+    if pitch == hidden {
+        return panels_layout(hidden, gates * hidden, 1, hidden);
+    }
+    let gate = panels_layout(hidden, hidden, 1, hidden);
+    Panels { blocks: gates, block_stride: hidden * hidden, to_stride: hidden * pitch, ..gate }
+}
+
+/// Packs one direction's recurrent weights as [`gates_layout`] says.
+pub fn gates(dst: &mut [f32], src: &[f32], gates: usize, hidden: usize) {
+    gates_layout(gates, hidden).write(&mut dst[..gates_len(gates, hidden)], src);
 }
 
 /// Length of a bias or any other vector with an element per output channel.

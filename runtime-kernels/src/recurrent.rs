@@ -34,9 +34,24 @@ impl Directions {
     }
 }
 
+/// Whether gates begin with panels of their own, so that threads can share the units of the state, whatever their number.
+const fn gates_are_apart(hidden: usize) -> bool {
+    hidden >= 2 * COLUMNS
+}
+
+/// Columns of the state's product from gate to gate.
+pub const fn gate_pitch(hidden: usize) -> usize {
+    if gates_are_apart(hidden) { padded(hidden) } else { hidden }
+}
+
+/// Columns of the state's product in whole panels.
+pub const fn product_row(gates: usize, hidden: usize) -> usize {
+    padded(gates * gate_pitch(hidden))
+}
+
 /// Floats of scratch of a layer, linear in the batch; its kind `keeps` so many for a sequence from one product to the next.
 pub(super) const fn scratch_len(batch: usize, hidden: usize, dirs: usize, gates: usize, keeps: usize) -> usize {
-    batch * (padded(gates * hidden) + keeps + dirs * hidden)
+    batch * (product_row(gates, hidden) + keeps + dirs * hidden)
 }
 
 /// What a kind of layer does with the products of one step.
@@ -64,14 +79,32 @@ pub(super) struct Cell<'a> {
     pub direction: usize,
     /// The first unit.
     pub first: usize,
-    /// Size of the whole state, from gate to gate.
+    /// Size of the whole state.
     pub hidden: usize,
-    /// The input's product.
-    pub x: &'a [f32],
-    /// The state's product.
-    pub r: &'a [f32],
+    x: &'a [f32],
+    r: &'a [f32],
     /// These units before the step.
     pub old: &'a [f32],
+}
+
+impl Cell<'_> {
+    /// Lanes `at..at + n` of the state's product for a gate, where `n` is `LANES` but at the end.
+    #[inline(always)]
+    pub fn recurrent<S: Simd>(&self, s: S, gate: usize, at: usize, n: usize) -> S::F32 {
+        get(s, self.r, gate * gate_pitch(self.hidden) + at, n)
+    }
+
+    /// The same of the input's.
+    #[inline(always)]
+    pub fn input<S: Simd>(&self, s: S, gate: usize, at: usize, n: usize) -> S::F32 {
+        get(s, self.x, gate * self.hidden + at, n)
+    }
+
+    /// Their sum.
+    #[inline(always)]
+    pub fn sum<S: Simd>(&self, s: S, gate: usize, at: usize, n: usize) -> S::F32 {
+        s.add(self.input(s, gate, at, n), self.recurrent(s, gate, at, n))
+    }
 }
 
 /// The sequences of a layer, in all its directions.
@@ -100,7 +133,7 @@ pub(super) struct Walk<'a, K> {
     pub cells: *mut [f32],
     /// `[seq][batch][dirs][GATES * hidden]`
     pub gates: &'a [f32],
-    /// `[dirs]` times `[hidden][GATES * hidden]` in panels.
+    /// `[dirs]` times `[hidden][GATES * gate_pitch]` in panels.
     pub r: &'a [f32],
     /// `[dirs][batch][hidden]`
     pub h0: Option<&'a [f32]>,
@@ -125,7 +158,7 @@ impl<K: Kind> Walk<'_, K> {
         assert_eq!(self.y_h.len(), states);
         assert!(self.cells.len() == 0 || self.cells.len() == states);
         assert_eq!(self.gates.len(), seq * batch * dirs * K::GATES * hidden);
-        assert_eq!(self.r.len(), dirs * hidden * padded(K::GATES * hidden));
+        assert_eq!(self.r.len(), dirs * hidden * product_row(K::GATES, hidden));
         assert!(lens.is_none_or(|lens| lens.len() == batch));
         if states == 0 {
             return;
@@ -150,19 +183,21 @@ impl<K: Kind> Walk<'_, K> {
     fn shares_steps(&self, threads: usize) -> bool {
         const FETCH: usize = 6;
         let Sequences { batch, hidden, directions, .. } = self.sequences;
-        let (dirs, weights) = (directions.count(), K::GATES * hidden * hidden);
+        let (dirs, blocks) = (directions.count(), self.blocks());
+        if threads == 1 || blocks < 2 {
+            return false;
+        }
         let rows = (dirs * batch).div_ceil(threads);
-        let by_sequences = weights * (rows + FETCH * rows.div_ceil(batch));
-        let blocks = self.blocks();
-        let by_units = weights * dirs * (batch + FETCH) / blocks.max(1) * blocks.div_ceil(threads) + FORK;
-        threads > 1 && blocks > 1 && by_units < by_sequences
+        let by_sequences = (K::GATES * hidden * hidden).saturating_mul(rows + FETCH * rows.div_ceil(batch));
+        let of_a_block = (K::GATES * hidden * COLUMNS).saturating_mul(batch + FETCH);
+        of_a_block.saturating_mul(blocks.div_ceil(threads)).saturating_add(FORK) < by_sequences
     }
 
     /// The blocks of units that can be made apart from others, in all directions.
     fn blocks(&self) -> usize {
         let Sequences { hidden, directions, .. } = self.sequences;
-        let apart = hidden.is_multiple_of(COLUMNS) && !self.kind.resets();
-        if apart { directions.count() * (hidden / COLUMNS) } else { 0 }
+        let apart = gates_are_apart(hidden) && !self.kind.resets();
+        if apart { directions.count() * hidden.div_ceil(COLUMNS) } else { 0 }
     }
 
     /// Of the places of states, the one that holds them before `step`, and the one that holds them after it: `y_h` after the last.
@@ -209,22 +244,18 @@ impl<K: Kind> Walk<'_, K> {
         let (states, (old, new)) = (share.states(), self.places(step, other));
         // SAFETY: nobody writes them, as the caller says.
         let old = unsafe { seen(old, states.clone()) };
-        let (n, row) = (old.len() / hidden, padded(K::GATES * hidden));
+        let (n, pitch, row) = (old.len() / hidden, gate_pitch(hidden), product_row(K::GATES, hidden));
         let resets = self.kind.resets();
         let (projected, rest) = scratch.split_at_mut(n * row);
         let (reset, kept) = rest.split_at_mut(if resets { n * hidden } else { 0 });
         let early = if resets { K::GATES - 1 } else { K::GATES };
         let r = &self.r[share.direction * hidden * row..][..hidden * row];
         let many = self.sequences.batch >= MANY_ROWS;
-        if units.len() == hidden {
-            let panels = 0..(early * hidden).div_ceil(PANEL);
+        // What is done for a column must not depend on who shares the units.
+        let (products, columns) = if gates_are_apart(hidden) { (early, units.clone()) } else { (1, 0..early * pitch) };
+        for gate in 0..products {
+            let panels = (gate * pitch + columns.start) / PANEL..(gate * pitch + columns.end).div_ceil(PANEL);
             s.enter(Project { out: projected, h: old, r, row, k: hidden, panels, many });
-        } else {
-            for gate in 0..early {
-                let first = (gate * hidden + units.start) / PANEL;
-                let panels = first..first + units.len() / PANEL;
-                s.enter(Project { out: projected, h: old, r, row, k: hidden, panels, many });
-            }
         }
         if resets {
             for (i, (reset, kept)) in reset.chunks_exact_mut(hidden).zip(kept.chunks_exact_mut(hidden)).enumerate() {
@@ -232,7 +263,7 @@ impl<K: Kind> Walk<'_, K> {
                     self.kind.reset(s, &self.cell(share, units, old, projected, i, time), reset, kept);
                 }
             }
-            let panels = early * hidden / PANEL..row / PANEL;
+            let panels = early * pitch / PANEL..row / PANEL;
             s.enter(Project { out: projected, h: reset, r, row, k: hidden, panels, many });
         }
         for i in 0..n {
@@ -270,14 +301,14 @@ impl<K: Kind> Walk<'_, K> {
         time: usize,
     ) -> Cell<'b> {
         let Sequences { hidden, batch, directions, .. } = self.sequences;
-        let (columns, first) = (K::GATES * hidden, units.start);
+        let (columns, row_len, first) = (K::GATES * hidden, product_row(K::GATES, hidden), units.start);
         let row = (time * batch + share.rows.start + i) * directions.count() + share.direction;
         Cell {
             direction: share.direction,
             first,
             hidden,
             x: &self.gates[row * columns..][first..columns],
-            r: &projected[i * padded(columns)..][first..columns],
+            r: &projected[i * row_len..][first..row_len],
             old: &old[i * hidden..][units.clone()],
         }
     }
@@ -311,7 +342,7 @@ impl<K: Kind> Split for InSequences<'_, '_, K> {
     fn parts(&self, threads: usize) -> usize {
         let Sequences { seq, batch, hidden, directions, .. } = self.walk.sequences;
         let rows = directions.count() * batch;
-        parts(seq * rows * K::GATES * hidden * hidden, rows, threads)
+        parts((seq * rows).saturating_mul(K::GATES * hidden * hidden), rows, threads)
     }
 
     #[inline(always)]
@@ -368,11 +399,12 @@ impl<K: Kind> Split for InUnits<'_, '_, K> {
     unsafe fn part<S: Simd>(task: *mut Self, s: S, part: Part, scratch: &mut [f32]) {
         // SAFETY: the caller vouches for the task, of which nobody writes these.
         let (walk, step, other) = unsafe { ((*task).walk, (*task).step, (*task).other) };
-        let of_direction = walk.sequences.hidden / COLUMNS;
+        let hidden = walk.sequences.hidden;
+        let of_direction = hidden.div_ceil(COLUMNS);
         let blocks = part.range(walk.blocks());
         for share in walk.sequences.share(Part::WHOLE) {
             let from = |block: usize| block.saturating_sub(share.direction * of_direction).min(of_direction);
-            let units = times(&(from(blocks.start)..from(blocks.end)), COLUMNS);
+            let units = from(blocks.start) * COLUMNS..(from(blocks.end) * COLUMNS).min(hidden);
             if !units.is_empty() {
                 // SAFETY: units are divided among the parts, which write no state before the step.
                 unsafe { walk.take(s, &share, step, &units, other, scratch) };
@@ -421,12 +453,6 @@ impl Share<'_> {
             false => Some(step),
         }
     }
-}
-
-/// Lanes `at..at + n` of `x + y`, where `n` is `LANES` but at the end.
-#[inline(always)]
-pub(super) fn sum<S: Simd>(s: S, x: &[f32], y: &[f32], at: usize, n: usize) -> S::F32 {
-    s.add(get(s, x, at, n), get(s, y, at, n))
 }
 
 /// `x` kept between `-limit` and `limit`, if there is one.

@@ -5,7 +5,7 @@
 
 use super::activation::Activation;
 use super::lanes::{each, put};
-use super::recurrent::{self, Cell, Directions, Kind, Sequences, Walk, clipped, sum};
+use super::recurrent::{self, Cell, Directions, Kind, Sequences, Walk, clipped};
 use super::simd::{Simd, Task};
 use super::split::{Alone, Crew, Stepwise};
 
@@ -18,7 +18,7 @@ pub struct Rnn<'a, F: Activation> {
     pub y_h: &'a mut [f32],
     /// `[seq][batch][dirs][hidden]`: input times input weights plus both biases.
     pub gates: &'a [f32],
-    /// Recurrent weights, `[dirs]` times `[hidden][hidden]` in panels.
+    /// Recurrent weights, `[dirs]` as `pack::gates` lays them out.
     pub r: &'a [f32],
     /// `[dirs][batch][hidden]`: the first state, zeros if there is none.
     pub h0: Option<&'a [f32]>,
@@ -83,7 +83,7 @@ impl<F: Activation> Kind for Plain<F> {
             s,
             state.len(),
             #[inline(always)]
-            |at, n| put(s, self.f.apply(s, clipped(s, sum(s, cell.x, cell.r, at, n), self.clip)), state, at, n),
+            |at, n| put(s, self.f.apply(s, clipped(s, cell.sum(s, 0, at, n), self.clip)), state, at, n),
         );
     }
 }

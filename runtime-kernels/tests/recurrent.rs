@@ -46,6 +46,8 @@ fn cases() -> impl Iterator<Item = Case> {
         (2, 0, 3),
         (2, 3, 0),
         (2, 5, 100),
+        (2, 1, 131),
+        (2, 4, 150),
     ];
     sizes.into_iter().flat_map(|(seq, batch, hidden)| {
         let directions = [Directions::Forward, Directions::Reverse, Directions::Both];
@@ -82,10 +84,10 @@ impl Data {
         let (dirs, rows) = (directions.count(), n_gates * hidden);
         // R as ONNX has it: [n_gates * hidden][hidden]; small enough that errors do not grow from step to step.
         let r = random(dirs * rows * hidden, 1).iter().map(|r| r * 1.2 / (hidden as f32).sqrt()).collect::<Vec<_>>();
-        let len = pack::panels_len(hidden, rows);
+        let len = pack::gates_len(n_gates, hidden);
         let mut packed = vec![0.0; dirs * len];
         for dir in 0..dirs {
-            pack::panels(&mut packed[dir * len..][..len], &r[dir * rows * hidden..], hidden, rows, 1, hidden);
+            pack::gates(&mut packed[dir * len..][..len], &r[dir * rows * hidden..], n_gates, hidden);
         }
         Self {
             gates: random(seq * batch * dirs * rows, 2).iter().map(|x| x * 3.0).collect(),

@@ -19,7 +19,7 @@ use kiln_kernels::matmul_f32::{MatMul, scratch_len};
 use kiln_kernels::normalize::LayerNorm;
 use kiln_kernels::pack;
 use kiln_kernels::pool::{MaxPool, PoolShape};
-use kiln_kernels::recurrent::Directions;
+use kiln_kernels::recurrent::{Directions, product_row};
 use kiln_kernels::reduce::{Norm, Reduce};
 use kiln_kernels::resize::{ResizeAxis, ResizeNearest};
 use kiln_kernels::simd::{Simd, Task};
@@ -269,8 +269,10 @@ impl OnIsa for Teams {
             (6, 2, 40, Directions::Reverse),
             (5, 1, 192, Directions::Reverse),
             (4, 5, 192, Directions::Both),
+            (3, 1, 330, Directions::Forward),
+            (3, 4, 210, Directions::Both),
         ] {
-            let (dirs, row) = (directions.count(), (4 * hidden).next_multiple_of(16));
+            let (dirs, row) = (directions.count(), product_row(4, hidden));
             let (gates, r) = (random(seq * batch * dirs * 4 * hidden, 1), random(dirs * hidden * row, 2));
             let lens: Vec<i32> = (0..batch).map(|b| (seq - b % 3) as i32).collect();
             let states = dirs * batch * hidden;

@@ -274,11 +274,11 @@ impl Layer {
         clip: Option<f32>,
     ) -> Result<Vec<(&'static str, Arg)>, String> {
         let gates = self.project(cx, dirs, bias)?;
-        let (hidden, rows) = (self.hidden, self.gates * self.hidden);
-        let len = pack::panels_len(hidden, rows);
+        let hidden = self.hidden;
+        let len = pack::gates_len(self.gates, hidden);
         let layout = |(i, dir): (usize, usize)| {
-            let layout = pack::panels_layout(hidden, rows, 1, hidden);
-            Panels { first: dir * rows * hidden, to: layout.to + i * len, ..layout }
+            let layout = pack::gates_layout(self.gates, hidden);
+            Panels { first: dir * self.gates * hidden * hidden, to: i * len, ..layout }
         };
         let layouts: Vec<Panels> = dirs.clone().enumerate().map(layout).collect();
         let r = packed(cx, 2, &layouts, dirs.len() * len);
