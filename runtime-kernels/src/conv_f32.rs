@@ -135,14 +135,12 @@ impl Task for ConvPart<'_> {
         let walk = Walk::of_conv(shape);
         let columns = shape.c_out.div_ceil(PANEL) * PANEL;
         let w_len = walk.taps() * shape.c_in * columns;
-        let (groups, part) = group_share(shape.groups, part);
-        for group in groups {
+        let mut compute = |group: usize, part: Part| {
             let (w, bias) = (&w[group * w_len..][..w_len], bias.map(|bias| &bias[group * columns..][..columns]));
             if gathers(shape) {
                 let rows = ConvRows { shape, group, x, w, bias, tiles, finishing };
                 // SAFETY: the output is written through this pointer alone, this part of it by this caller.
-                unsafe { rows.run(s, out, scratch, part) };
-                continue;
+                return unsafe { rows.run(s, out, scratch, part) };
             }
             let correlation = Correlation {
                 batch: shape.batch,
@@ -161,7 +159,18 @@ impl Task for ConvPart<'_> {
             };
             // SAFETY: the output is written through this pointer alone, this part of it by this caller.
             unsafe { correlation.run(s, out, x, w, bias, scratch, part) };
+        };
+        // A block of pixels for all thin groups: their channels lie side by side, and threads keep to their pixels.
+        let blocks = shape.batch * walk.blocks(shape.c_in, shape.c_out);
+        let thin = shape.groups > 1 && shape.c_out <= 2 * PANEL && !gathers(shape);
+        if thin && (blocks.is_multiple_of(part.of) || blocks >= 4 * part.of) {
+            for index in part.range(blocks) {
+                (0..shape.groups).for_each(|group| compute(group, Part { index, of: blocks }));
+            }
+            return;
         }
+        let (groups, part) = group_share(shape.groups, part);
+        groups.for_each(|group| compute(group, part));
     }
 }
 
@@ -272,6 +281,12 @@ impl Walk {
             }
         }
         block
+    }
+
+    /// How many such blocks there are.
+    fn blocks(&self, c_in: usize, c_out: usize) -> usize {
+        let block = self.block(c_in, c_out);
+        self.pixels.iter().zip(block).map(|(pixels, size)| pixels.div_ceil(size)).product()
     }
 }
 

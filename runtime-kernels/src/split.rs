@@ -37,8 +37,8 @@ impl Part {
     /// The share that is done soonest. Threads that divide the rows alone find in their core's cache the rows that they wrote in
     /// the step before, and the next step finds what they write; columns have to come near for each.
     pub fn grid(self, rows: usize, cols: usize, height: usize, width: usize, k: usize) -> (Range<usize>, Range<usize>) {
-        if self.of == 1 {
-            return (0..rows, 0..cols);
+        if self.of == 1 || cols == 1 {
+            return (self.range(rows), 0..cols);
         }
         let mut best = (usize::MAX, 1);
         for across in (1..=self.of).filter(|across| self.of.is_multiple_of(*across)) {
