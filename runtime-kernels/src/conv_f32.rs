@@ -130,47 +130,56 @@ impl Task for ConvPart<'_> {
     type Out = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let Self { out, x, w, bias, shape, tiles, ahead, finishing, part, scratch } = self;
+    fn run<S: Simd>(mut self, s: S) {
+        let (shape, part) = (self.shape, self.part);
+        // A block of pixels for all thin groups: their channels lie side by side, and threads keep to their pixels.
+        if shape.groups > 1 && shape.c_out <= 2 * PANEL && !gathers(shape) {
+            let blocks = shape.batch * Walk::of_conv(shape).blocks(shape.c_in, shape.c_out);
+            if blocks.is_multiple_of(part.of) || blocks >= 4 * part.of {
+                for i in times(&part.range(blocks), shape.groups) {
+                    self.group(s, i % shape.groups, Part { index: i / shape.groups, of: blocks });
+                }
+                return;
+            }
+        }
+        let (groups, part) = group_share(shape.groups, part);
+        for group in groups {
+            self.group(s, group, part);
+        }
+    }
+}
+
+impl ConvPart<'_> {
+    /// Computes part of a group's channels.
+    #[inline(always)]
+    fn group<S: Simd>(&mut self, s: S, group: usize, part: Part) {
+        let &mut Self { out, x, w, bias, shape, tiles, ahead, finishing, ref mut scratch, .. } = self;
         let walk = Walk::of_conv(shape);
         let columns = shape.c_out.div_ceil(PANEL) * PANEL;
         let w_len = walk.taps() * shape.c_in * columns;
-        let mut compute = |group: usize, part: Part| {
-            let (w, bias) = (&w[group * w_len..][..w_len], bias.map(|bias| &bias[group * columns..][..columns]));
-            if gathers(shape) {
-                let rows = ConvRows { shape, group, x, w, bias, tiles, finishing };
-                // SAFETY: the output is written through this pointer alone, this part of it by this caller.
-                return unsafe { rows.run(s, out, scratch, part) };
-            }
-            let correlation = Correlation {
-                batch: shape.batch,
-                input: shape.input,
-                walk,
-                output: shape.output,
-                out_first: [0; 3],
-                out_step: [1; 3],
-                groups: shape.groups,
-                group,
-                c_in: shape.c_in,
-                c_out: shape.c_out,
-                tiles,
-                ahead,
-                finishing,
-            };
+        let (w, bias) = (&w[group * w_len..][..w_len], bias.map(|bias| &bias[group * columns..][..columns]));
+        if gathers(shape) {
+            let rows = ConvRows { shape, group, x, w, bias, tiles, finishing };
             // SAFETY: the output is written through this pointer alone, this part of it by this caller.
-            unsafe { correlation.run(s, out, x, w, bias, scratch, part) };
-        };
-        // A block of pixels for all thin groups: their channels lie side by side, and threads keep to their pixels.
-        let blocks = shape.batch * walk.blocks(shape.c_in, shape.c_out);
-        let thin = shape.groups > 1 && shape.c_out <= 2 * PANEL && !gathers(shape);
-        if thin && (blocks.is_multiple_of(part.of) || blocks >= 4 * part.of) {
-            for index in part.range(blocks) {
-                (0..shape.groups).for_each(|group| compute(group, Part { index, of: blocks }));
-            }
-            return;
+            return unsafe { rows.run(s, out, scratch, part) };
         }
-        let (groups, part) = group_share(shape.groups, part);
-        groups.for_each(|group| compute(group, part));
+        let correlation = Correlation {
+            batch: shape.batch,
+            input: shape.input,
+            walk,
+            output: shape.output,
+            out_first: [0; 3],
+            out_step: [1; 3],
+            groups: shape.groups,
+            group,
+            c_in: shape.c_in,
+            c_out: shape.c_out,
+            tiles,
+            ahead,
+            finishing,
+        };
+        // SAFETY: the output is written through this pointer alone, this part of it by this caller.
+        unsafe { correlation.run(s, out, x, w, bias, scratch, part) };
     }
 }
 

@@ -124,10 +124,10 @@ impl<F: Activation, G: Activation, H: Activation> Gates<'_, F, G, H> {
         n: usize,
     ) {
         let hidden = cell.hidden;
-        let [mut i, mut o, mut forget, x] = [0, 1, 2, 3].map(
-            #[inline(always)]
-            |gate| cell.sum(s, gate, at, n),
-        );
+        let mut i = cell.sum(s, 0, at, n);
+        let mut o = cell.sum(s, 1, at, n);
+        let mut forget = cell.sum(s, 2, at, n);
+        let x = cell.sum(s, 3, at, n);
         let old = get(s, c, at, n);
         if let Some(p) = peephole {
             i = s.fma(get(s, p, at, n), old, i);
