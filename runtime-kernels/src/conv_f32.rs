@@ -132,19 +132,14 @@ impl Task for ConvPart<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
         let (shape, part) = (self.shape, self.part);
+        let blocks = shape.batch * Walk::of_conv(shape).blocks(shape.c_in, shape.c_out);
         // A block of pixels for all thin groups: their channels lie side by side, and threads keep to their pixels.
-        if shape.groups > 1 && shape.c_out <= 2 * PANEL && !gathers(shape) {
-            let blocks = shape.batch * Walk::of_conv(shape).blocks(shape.c_in, shape.c_out);
-            if blocks.is_multiple_of(part.of) || blocks >= 4 * part.of {
-                for i in times(&part.range(blocks), shape.groups) {
-                    self.group(s, i % shape.groups, Part { index: i / shape.groups, of: blocks });
-                }
-                return;
-            }
-        }
-        let (groups, part) = group_share(shape.groups, part);
-        for group in groups {
-            self.group(s, group, part);
+        let thin = shape.groups > 1 && shape.c_out <= 2 * PANEL && !gathers(shape);
+        let by_blocks = thin && (blocks.is_multiple_of(part.of) || blocks >= 4 * part.of);
+        let (groups, of_a_group) = group_share(shape.groups, part);
+        for i in if by_blocks { times(&part.range(blocks), shape.groups) } else { groups } {
+            let block = Part { index: i / shape.groups, of: blocks };
+            self.group(s, i % shape.groups, if by_blocks { block } else { of_a_group });
         }
     }
 }
