@@ -1,7 +1,6 @@
 //! The band of input pixels behind a block of output pixels, with the padding written out.
 
 use super::conv_f32::Walk;
-use super::copy::copy_run;
 use super::simd::{Simd, Task};
 
 /// Copies the input pixels of a group's channels behind a block of output pixels to `band`, `[extent][c_in]`, zero where they
@@ -48,7 +47,7 @@ impl Task for FillBand<'_> {
                     line.copy_from_slice(&x[from..from + line.len()]);
                 } else {
                     for (i, to) in line.chunks_exact_mut(c_in).enumerate() {
-                        copy_run(to, &x[from + i * groups * c_in..][..c_in]);
+                        to.copy_from_slice(&x[from + i * groups * c_in..][..c_in]);
                     }
                 }
             }

@@ -132,28 +132,28 @@ impl Task for ConvPart<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
         let (shape, part) = (self.shape, self.part);
-        let blocks = shape.batch * Walk::of_conv(shape).blocks(shape.c_in, shape.c_out);
+        let (walk, gathered) = (Walk::of_conv(shape), gathers(shape));
+        let blocks = shape.batch * walk.blocks(shape.c_in, shape.c_out);
         // A block of pixels for all thin groups: their channels lie side by side, and threads keep to their pixels.
-        let thin = shape.groups > 1 && shape.c_out <= 2 * PANEL && !gathers(shape);
+        let thin = shape.groups > 1 && shape.c_out <= 2 * PANEL && !gathered;
         let by_blocks = thin && (blocks.is_multiple_of(part.of) || blocks >= 4 * part.of);
         let (groups, of_a_group) = group_share(shape.groups, part);
         for i in if by_blocks { times(&part.range(blocks), shape.groups) } else { groups } {
             let block = Part { index: i / shape.groups, of: blocks };
-            self.group(s, i % shape.groups, if by_blocks { block } else { of_a_group });
+            self.group(s, walk, gathered, i % shape.groups, if by_blocks { block } else { of_a_group });
         }
     }
 }
 
 impl ConvPart<'_> {
-    /// Computes part of a group's channels.
+    /// Computes part of a group's channels, by windows that are gathered or lie where they are.
     #[inline(always)]
-    fn group<S: Simd>(&mut self, s: S, group: usize, part: Part) {
+    fn group<S: Simd>(&mut self, s: S, walk: Walk, gathered: bool, group: usize, part: Part) {
         let &mut Self { out, x, w, bias, shape, tiles, ahead, finishing, ref mut scratch, .. } = self;
-        let walk = Walk::of_conv(shape);
         let columns = shape.c_out.div_ceil(PANEL) * PANEL;
         let w_len = walk.taps() * shape.c_in * columns;
         let (w, bias) = (&w[group * w_len..][..w_len], bias.map(|bias| &bias[group * columns..][..columns]));
-        if gathers(shape) {
+        if gathered {
             let rows = ConvRows { shape, group, x, w, bias, tiles, finishing };
             // SAFETY: the output is written through this pointer alone, this part of it by this caller.
             return unsafe { rows.run(s, out, scratch, part) };
@@ -290,7 +290,8 @@ impl Walk {
     /// How many such blocks there are.
     fn blocks(&self, c_in: usize, c_out: usize) -> usize {
         let block = self.block(c_in, c_out);
-        self.pixels.iter().zip(block).map(|(pixels, size)| pixels.div_ceil(size)).product()
+        let [deep, high, wide] = self.pixels;
+        deep.div_ceil(block[0]) * high.div_ceil(block[1]) * wide.div_ceil(block[2])
     }
 }
 

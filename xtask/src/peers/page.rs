@@ -104,7 +104,7 @@ pub fn page(all: &[Measured], empty: u64) -> String {
         "# Performance\n\n\
          Written by `cargo xtask peers`; do not edit. Milliseconds of one run, in f32: the median over turns that all engines take one after another, and in\n\
          brackets the fastest and the slowest turn; a ratio is the median over neighbouring turns. Each engine has the same inputs and number of threads; kiln's outputs were compared with onnxruntime's before\n\
-         anything was timed. Python calls onnxruntime and OpenVINO, which costs them a few microseconds a run. The limit is what the multiplications of the\n\
+         anything was timed. An engine's process stands still while others have their turn. Python calls onnxruntime and OpenVINO, which costs them a few microseconds a run. The limit is what the multiplications of the\n\
          direct algorithms take one core at its measured peak. PyTorch exported resnet50 to minilm_16, bilstm and mlp,\n\
          with random weights; the others are as their authors published them.\n\n\
          Machine: {}; {} processors; {peak:.0} GFLOP/s a core; kiln generates for {}. Engines: {}.",
