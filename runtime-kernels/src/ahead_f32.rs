@@ -24,23 +24,12 @@ pub(super) struct Asks {
     pub step: usize,
     /// Steps every four elements of k.
     pub lines: usize,
-    /// Floats that a strip moves on.
-    share: usize,
     /// Strips that still ask.
     pub strips: usize,
 }
 
 impl Asks {
-    const NOTHING: Self = Self { at: core::ptr::null(), stride: 0, step: 0, lines: 0, share: 0, strips: 0 };
-
-    /// Leaves out what `strips` strips ask for, and says how many there were of them.
-    #[inline(always)]
-    fn skip(&mut self, strips: usize) -> usize {
-        let asked = strips.min(self.strips);
-        self.at = self.at.wrapping_add(asked * self.share);
-        self.strips -= asked;
-        asked
-    }
+    const NOTHING: Self = Self { at: core::ptr::null(), stride: 0, step: 0, lines: 0, strips: 0 };
 }
 
 impl Ahead {
@@ -61,7 +50,7 @@ impl Ahead {
             _ => (1, 4),
         };
         let (at, stride) = (product.b.wrapping_add(from), product.panel_stride);
-        let panels = Asks { at, stride, step: PANEL, lines, share: next.k_len / 4 * lines * PANEL, strips };
+        let panels = Asks { at, stride, step: PANEL, lines, strips };
         Self { panels, ..Self::NONE }
     }
 
@@ -75,13 +64,6 @@ impl Ahead {
     #[inline(always)]
     pub fn next(&mut self) -> &mut Asks {
         if self.panels.strips > 0 { &mut self.panels } else { &mut self.later }
-    }
-
-    /// Leaves out what `strips` strips ask for.
-    #[inline(always)]
-    pub fn skip(&mut self, strips: usize) {
-        let rest = strips - self.panels.skip(strips);
-        self.later.skip(rest);
     }
 }
 
@@ -111,14 +93,14 @@ impl Later {
             return Asks::NOTHING;
         }
         let (step, lines) = (panels * PANEL, ((self.lines + panels / 2) / panels).max(1));
-        let share = turns * lines * step;
-        Asks { at: self.at, stride: PANEL, step, lines, share, strips: self.len.div_ceil(share) }
+        let strips = self.len.div_ceil(turns * lines * step);
+        Asks { at: self.at, stride: PANEL, step, lines, strips }
     }
 
     /// Goes on after what strips have asked for.
     #[inline(always)]
     pub fn after(&mut self, ahead: &Ahead) {
-        if ahead.later.share == 0 {
+        if ahead.later.at.is_null() {
             return;
         }
         let asked = ((ahead.later.at.addr() - self.at.addr()) / size_of::<f32>()).min(self.len);
@@ -131,6 +113,18 @@ mod tests {
     use super::*;
     use std::vec;
 
+    /// Does as `strips` strips of so many turns, and says how many floats the last has gone on.
+    fn go_on(ahead: &mut Ahead, strips: usize, turns: usize) -> usize {
+        let mut gone = 0;
+        for _ in 0..strips {
+            let asks = ahead.next();
+            gone = if asks.strips > 0 { turns * asks.lines * asks.step } else { 0 };
+            asks.at = asks.at.wrapping_add(gone);
+            asks.strips = asks.strips.saturating_sub(1);
+        }
+        gone
+    }
+
     #[test]
     fn strips_of_any_width_ask_for_all_in_order() {
         let weights = vec![0.0; 1000 * PANEL];
@@ -139,15 +133,15 @@ mod tests {
         let start = weights.as_ptr();
         for panels in [2, 1] {
             let mut ahead = Ahead::NONE.then(&later, panels, 24 * 4);
-            let (before, each) = (later.at, ahead.next().share);
+            let before = later.at;
             assert_eq!(ahead.next().at, before);
-            ahead.skip(5);
+            let each = go_on(&mut ahead, 5, 24);
             later.after(&ahead);
             assert_eq!(later.at, before.wrapping_add(5 * each));
         }
         // More strips than there is something for.
         let mut ahead = Ahead::NONE.then(&later, 2, 24 * 4);
-        ahead.skip(1000);
+        go_on(&mut ahead, 1000, 24);
         later.after(&ahead);
         assert_eq!((later.at, later.len), (start.wrapping_add(weights.len()), 0));
         assert_eq!(Ahead::NONE.then(&later, 2, 96).next().strips, 0);
@@ -162,7 +156,7 @@ mod tests {
         let mut ahead = Ahead::of_strips(&product, &stage, 2, 6).then(&Later::over(&weights, 64), 2, 1024);
         assert_eq!(ahead.next().at, b.as_ptr().wrapping_add(2 * 1024 * PANEL));
         // Four strips share the panels.
-        ahead.skip(4);
+        go_on(&mut ahead, 4, 1024 / 4);
         assert_eq!(ahead.next().at, weights.as_ptr());
     }
 }

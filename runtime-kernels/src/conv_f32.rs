@@ -385,9 +385,8 @@ impl Correlation<'_> {
                         // SAFETY: `n` strips of pixels of the block from `start`, each a tile's at most, and whole panels.
                         unsafe {
                             let to = row * self.groups * self.c_out;
-                            product.strips(s, from.add(at), to, row, (pixels, n), panel, width, &stage, ahead);
+                            product.strips(s, from.add(at), to, row, (pixels, n), panel, width, &stage, &mut ahead);
                         }
-                        ahead.skip(n);
                         start += pixels * n;
                     }
                 }

@@ -131,9 +131,9 @@ impl ConvRows<'_> {
                 // SAFETY: these rows are among the caller's.
                 unsafe {
                     let a = a.add(start * product.row_stride);
-                    product.strips(s, a, to * product.out_stride, to, (rows, count), panel, width, &stage, ahead);
+                    let out = to * product.out_stride;
+                    product.strips(s, a, out, to, (rows, count), panel, width, &stage, &mut ahead);
                 }
-                ahead.skip(count);
                 start += rows * count;
             }
             panel += width;

@@ -276,9 +276,9 @@ impl Task for Blocks<'_> {
                         unsafe {
                             let a = a.add(start * product.row_stride);
                             let to = row + start;
-                            product.strips(s, a, to * product.out_stride, to, (rows, n), panel, width, &stage, ahead);
+                            let out = to * product.out_stride;
+                            product.strips(s, a, out, to, (rows, n), panel, width, &stage, &mut ahead);
                         }
-                        ahead.skip(n);
                         start += rows * n;
                     }
                     later.after(&ahead);

@@ -175,7 +175,7 @@ impl Product<'_> {
         panel: usize,
         panels: usize,
         stage: &Stage,
-        ahead: Ahead,
+        ahead: &mut Ahead,
     ) {
         if n > 0 {
             s.enter(Strips { product: self, a, out, row, rows, n, panel, panels, stage, ahead });
@@ -194,7 +194,7 @@ struct Strips<'a> {
     panel: usize,
     panels: usize,
     stage: &'a Stage,
-    ahead: Ahead,
+    ahead: &'a mut Ahead,
 }
 
 impl Strips<'_> {
@@ -209,7 +209,7 @@ impl Task for Strips<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { product, a, out, row, rows, n, panel, panels, stage, mut ahead } = self;
+        let Self { product, a, out, row, rows, n, panel, panels, stage, ahead } = self;
         let first = panel * PANEL;
         let cols = (product.n - first).min(panels * PANEL);
         // SAFETY: the caller promises that the panels lie within `b`, and their columns within the output.
@@ -268,14 +268,13 @@ impl Task for Strips<'_> {
             if !stage.first {
                 s.enter(Finish { area: aside, epilogue: Identity });
             }
-            let operands = Operands { strips: 1, a, dst: tile, dst_stride: 4 * PANEL, ahead, ..operands };
+            let operands = Operands { strips: 1, a, dst: tile, dst_stride: 4 * PANEL, ..operands };
             s.enter(AnyTile { rows, panels, operands });
             match finishing {
                 // SAFETY: the valid columns of the tile and of the strip.
                 Finishing::Apply(_) => unsafe { finishing.apply(back) },
                 _ => s.enter(Finish { area: back, epilogue: Identity }),
             }
-            ahead.skip(1);
         }
     }
 }
@@ -302,7 +301,8 @@ struct Operands {
     dst_stride: usize,
     /// The lanes of the last vector of a row that are columns.
     last: usize,
-    ahead: Ahead,
+    /// What the strips ask for, which moves on with them.
+    ahead: *mut Ahead,
 }
 
 /// A tile whose numbers of rows and panels are known only when it runs.
@@ -351,7 +351,9 @@ fn halves<S: Simd>(s: S, rows: usize, panels: usize, operands: Operands) {
     // SAFETY: the panels and columns after the first two.
     let (b, dst) = unsafe { (b.add(left * panel_stride), dst.add(left * PANEL)) };
     let bias = if bias.is_null() { bias } else { bias.wrapping_add(left * PANEL) };
-    s.enter(AnyTile { rows, panels: right, operands: Operands { b, dst, bias, ahead: Ahead::NONE, ..operands } });
+    let mut nothing = Ahead::NONE;
+    let ahead = &raw mut nothing;
+    s.enter(AnyTile { rows, panels: right, operands: Operands { b, dst, bias, ahead, ..operands } });
 }
 
 /// `ROWS` rows by `PANELS` panels of 16 columns.
@@ -447,9 +449,10 @@ impl<const ROWS: usize, const PANELS: usize> Tile<'_, ROWS, PANELS> {
     /// # Safety
     /// `a` must be readable at each row over the window.
     #[inline(always)]
-    unsafe fn sum<S: Simd>(&self, s: S, acc: &mut Accumulators<S::F32, ROWS>, a: *const f32, ahead: &mut Ahead) {
-        let Operands { window, mut b, .. } = *self.0;
-        let asks = ahead.next();
+    unsafe fn sum<S: Simd>(&self, s: S, acc: &mut Accumulators<S::F32, ROWS>, a: *const f32) {
+        let Operands { window, mut b, ahead, .. } = *self.0;
+        // SAFETY: it belongs to the call of `Product::strips` that made the operands, and only its tiles use it.
+        let asks = unsafe { (*ahead).next() };
         let lines = if asks.strips > 0 { asks.lines } else { 0 };
         asks.strips = asks.strips.saturating_sub(1);
         let (mut near, stride, step) = (asks.at, asks.stride, asks.step);
@@ -498,7 +501,7 @@ impl<const ROWS: usize, const PANELS: usize> Task for Tile<'_, ROWS, PANELS> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Operands { strips, row_stride, bias, adds, clamp, dst_stride, mut ahead, .. } = *self.0;
+        let Operands { strips, row_stride, bias, adds, clamp, dst_stride, .. } = *self.0;
         for strip in 0..strips {
             // SAFETY: the strips' rows lie one after another, and the caller of `Product::strips` vouches for all.
             let (a, dst) =
@@ -520,7 +523,7 @@ impl<const ROWS: usize, const PANELS: usize> Task for Tile<'_, ROWS, PANELS> {
                 });
             }
             // SAFETY: as above; the window belongs to each row.
-            unsafe { self.sum(s, &mut acc, a, &mut ahead) };
+            unsafe { self.sum(s, &mut acc, a) };
             if let Some((low, high)) = clamp {
                 let (low, high) = (s.splat(low), s.splat(high));
                 rows!(r, {
