@@ -23,6 +23,7 @@ pub mod conv_any;
 mod conv_band_f32;
 pub mod conv_depthwise_f32;
 pub mod conv_f32;
+pub mod conv_lanes_f32;
 pub mod conv_planes_f32;
 mod conv_rows_f32;
 pub mod conv_separable_f32;

@@ -113,6 +113,22 @@ pub const fn planes_layout(shape: ConvShape) -> Panels {
     panels_layout(k, shape.c_out, 1, k)
 }
 
+/// The layout of ONNX weights `[groups * c_out][c_in][kh][kw]` as `[panel][kh * kw * c_in][16]` with panels of several groups,
+/// for [`ConvLanes`](super::conv_lanes_f32::ConvLanes); as long as those of one group, [`lanes_len`].
+pub const fn lanes_layout(shape: ConvShape) -> Panels {
+    conv_layout(of_one_group(shape))
+}
+
+/// Length of what [`lanes_layout`] lays out.
+pub const fn lanes_len(shape: ConvShape) -> usize {
+    conv_len(of_one_group(shape))
+}
+
+/// A convolution with as many weights in one group.
+const fn of_one_group(shape: ConvShape) -> ConvShape {
+    ConvShape { groups: 1, c_out: shape.groups * shape.c_out, ..shape }
+}
+
 /// Length of the packed weights of [`ConvDepthwise`](super::conv_depthwise_f32::ConvDepthwise).
 pub const fn depthwise_len(shape: ConvShape) -> usize {
     panels_len(taps(&shape), shape.groups)

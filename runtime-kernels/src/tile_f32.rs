@@ -394,25 +394,26 @@ pub(super) use {columns, rows};
 /// Where an element of k lies in the first row of a tile, and in high tiles in every fifth: an x86-64 instruction reaches four rows
 /// further by the stride and three times that, so that registers are left for all rows.
 #[derive(Clone, Copy)]
-struct Rows<const ROWS: usize>([*const f32; 3]);
+pub(super) struct Rows<const ROWS: usize>([*const f32; 3]);
 
 impl<const ROWS: usize> Rows<ROWS> {
     const EACH: usize = if ROWS > LOW_ROWS { 5 } else { LOW_ROWS };
 
     /// Those of the rows from `a` on.
     #[inline(always)]
-    fn new(a: *const f32, stride: usize) -> Self {
+    pub fn new(a: *const f32, stride: usize) -> Self {
         Self([a, a.wrapping_add(Self::EACH * stride), a.wrapping_add(2 * Self::EACH * stride)])
     }
 
+    /// That of row `r`.
     #[inline(always)]
-    fn row(self, r: usize, stride: usize) -> *const f32 {
+    pub fn row(self, r: usize, stride: usize) -> *const f32 {
         self.0[r / Self::EACH].wrapping_add(r % Self::EACH * stride)
     }
 
     /// `n` elements further.
     #[inline(always)]
-    fn add(self, n: usize) -> Self {
+    pub fn add(self, n: usize) -> Self {
         let [a, b, c] = self.0;
         Self([a.wrapping_add(n), b.wrapping_add(n), c.wrapping_add(n)])
     }

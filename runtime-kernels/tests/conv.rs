@@ -5,6 +5,7 @@ mod isa;
 use isa::{OnIsa, assert_close, each_isa, random};
 use kiln_kernels::conv_depthwise_f32::ConvDepthwise;
 use kiln_kernels::conv_f32::{Conv, ConvShape, conv_scratch_len};
+use kiln_kernels::conv_lanes_f32::{ConvLanes, has_lanes, lanes_scratch_len};
 use kiln_kernels::conv_planes_f32::{ConvPlanes, Step, planes_scratch_len};
 use kiln_kernels::conv_separable_f32::{Pixels, Planes as OfPlanes, Reads, Separable, separable_scratch_len};
 use kiln_kernels::conv_transpose_f32::{ConvTranspose, conv_transpose_scratch_len};
@@ -248,6 +249,59 @@ fn convolutions_of_planes_agree_with_their_definition() {
     let mut planes = Planes { count: 0 };
     let isas = each_isa(&mut planes);
     assert_eq!(planes.count, isas * shapes().iter().filter(|shape| shape.groups == 1).count());
+}
+
+/// Shapes of groups that share panels: lines shorter and longer than tiles, and that tiles cut.
+fn lanes_shapes() -> Vec<ConvShape> {
+    let (one, square) = ([1; 3], [0, 1, 1]);
+    let mut shapes = Vec::new();
+    for channels in [[16, 2, 1], [8, 1, 2], [4, 4, 4], [8, 3, 4], [2, 8, 8], [6, 5, 8]] {
+        for (height, width) in [(1, 1), (3, 5), (6, 8), (5, 14), (9, 33)] {
+            let size = [1, height, width];
+            shapes.push(shape(2, size, [1, 3, 3], one, one, square, square, channels));
+            shapes.push(shape(1, size, [1, 5, 5], [1, 2, 3], one, [0, 3, 2], [0, 1, 4], channels));
+            shapes.push(shape(1, size, [1, 2, 4], [1, 1, 2], [1, 3, 2], [0, 2, 1], [0, 4, 5], channels));
+            shapes.push(shape(1, size, [1, 4, 4], [1, 2, 2], one, [0; 3], [0; 3], channels));
+            shapes.push(shape(1, size, [1, 4, 4], [1, 4, 1], one, [0; 3], [0, 9, 3], channels));
+        }
+    }
+    shapes.retain(|shape| volume(shape.output) > 0);
+    shapes
+}
+
+struct Lanes {
+    count: usize,
+}
+
+impl OnIsa for Lanes {
+    fn run<S: Simd>(&mut self, s: S) {
+        for shape in lanes_shapes() {
+            assert!(has_lanes(&shape), "{shape:?}");
+            let (c_in, c_out) = (shape.groups * shape.c_in, shape.groups * shape.c_out);
+            let x = random(shape.batch * volume(shape.input) * c_in, 1);
+            let w = random(c_out * shape.c_in * volume(shape.kernel), 2);
+            let bias = random(c_out, 3);
+            let residual = random(shape.batch * volume(shape.output) * c_out, 4);
+            let want = naive(&shape, false, &x, &w, &bias, &residual);
+            let mut packed = vec![f32::NAN; pack::lanes_len(shape)];
+            pack::lanes_layout(shape).write(&mut packed, &w);
+            let mut scratch = vec![f32::NAN; lanes_scratch_len(shape)];
+            let mut out = vec![f32::NAN; residual.len()];
+            let epilogue = Add { residual: &residual, channels: c_out };
+            let bias = Some(&bias[..]);
+            s.enter(ConvLanes { out: &mut out, x: &x, w: &packed, bias, scratch: &mut scratch, shape, epilogue });
+            assert_close(&out, &want, 1e-5, 1e-4, &format!("{} lanes {shape:?}", S::NAME));
+            self.count += 1;
+        }
+    }
+}
+
+#[test]
+fn convolutions_of_groups_in_lanes_agree_with_their_definition() {
+    let mut lanes = Lanes { count: 0 };
+    let isas = each_isa(&mut lanes);
+    assert_eq!(lanes.count, isas * lanes_shapes().len());
+    assert!(lanes_shapes().len() > 100);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use kiln_kernels::activation::{Sigmoid, Tanh};
 use kiln_kernels::attention_f32::{Attention, scratch_len as attention_scratch_len};
 use kiln_kernels::conv_depthwise_f32::ConvDepthwise;
 use kiln_kernels::conv_f32::{Conv, ConvShape, conv_scratch_len};
+use kiln_kernels::conv_lanes_f32::{ConvLanes, lanes_scratch_len};
 use kiln_kernels::conv_planes_f32::{ConvPlanes, Step, planes_scratch_len};
 use kiln_kernels::conv_separable_f32::{Pixels, Planes, Separable, separable_scratch_len};
 use kiln_kernels::conv_transpose_f32::{ConvTranspose, conv_transpose_scratch_len};
@@ -426,6 +427,25 @@ impl OnIsa for Teams {
             let (scratch, epilogue) = (&mut vec![0.0; planes_scratch_len(planes)], Add { residual: &residual, n: 50 });
             let (step, shape) = (Step::<2>, planes);
             go(s, ConvPlanes { out, x: &x, w: &expand, bias: None, scratch, shape, step, epilogue }, team);
+        });
+        let lanes = ConvShape {
+            batch: 2,
+            input: [1, 37, 33],
+            output: [1, 37, 33],
+            kernel: [1, 3, 3],
+            stride: [1; 3],
+            dilation: [1; 3],
+            pad: [0, 1, 1],
+            groups: 12,
+            c_in: 3,
+            c_out: 4,
+        };
+        let (x, w) = (random(2 * volume(lanes.input) * 36, 1), random(pack::lanes_len(lanes), 2));
+        let out_len = 2 * volume(lanes.output) * 48;
+        let residual = random(out_len, 3);
+        self.check(s, out_len, |s, out, team| {
+            let (scratch, epilogue) = (&mut vec![0.0; lanes_scratch_len(lanes)], Add { residual: &residual, n: 48 });
+            go(s, ConvLanes { out, x: &x, w: &w, bias: None, scratch, shape: lanes, epilogue }, team);
         });
         let shape = PoolShape {
             batch: 2,

@@ -133,6 +133,15 @@ case("conv_pointwise", """(float[1,24,5,7] x) => (float[] y) <float[40,24,1,1] w
     { y = Conv(x, w, b) }""")
 case("conv_grouped", """(float[1,6,7,5] x) => (float[] y) <float[9,2,3,3] w, float[9] b>
     { y = Conv<group=3, pads=[1,1,1,1]>(x, w, b) }""")
+# Groups that share a panel, each a few lanes of it: lines longer than a tile, shorter, and of one dimension; with an epilogue.
+case("conv_groups_in_lanes", """(float[1,12,9,17] x, float[2,8,21] s) => (float[] y, float[] z, float[] v) <float[16,3,3,3] w, float[16] b, float[32,2,5,5] w2, float[16,1,7] w1>
+    { c = Conv<group=4, pads=[1,1,1,1]>(x, w, b)
+      g = Sigmoid(c)
+      y = Mul(c, g)
+      d = Conv<group=4, pads=[2,1,1,2], dilations=[1,2]>(x, w)
+      r = Relu(d)
+      z = Conv<group=8, pads=[2,2,2,2], strides=[2,1]>(r, w2)
+      v = Conv<group=8, pads=[3,3]>(s, w1) }""")
 case("conv_depthwise", """(float[1,18,9,8] x) => (float[] y, float[] z) <float[18,1,3,3] w1, float[18] b1, float[36,1,5,3] w2>
     { y = Conv<group=18, pads=[1,1,1,1]>(x, w1, b1)
       z = Conv<group=18, strides=[2,1], pads=[2,1,2,1]>(x, w2) }""")

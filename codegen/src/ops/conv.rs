@@ -14,6 +14,7 @@ use crate::plan::{Arg, Operand};
 use crate::tuning::Candidate;
 use kiln_kernels::conv_any;
 use kiln_kernels::conv_f32::{self, ConvShape};
+use kiln_kernels::conv_lanes_f32::{has_lanes, lanes_scratch_len};
 use kiln_kernels::conv_planes_f32::planes_scratch_len;
 use kiln_kernels::conv_winograd_f32;
 use kiln_kernels::pack;
@@ -150,7 +151,8 @@ impl Rules for Conv {
         };
         let shape = sizes.numbers();
         let depthwise = sizes.c_in == 1 && sizes.c_out == 1 && sizes.groups > 1;
-        let form = if depthwise || self.reads == Reads::Planes {
+        let lanes = sizes.has_lanes();
+        let form = if depthwise || lanes || self.reads == Reads::Planes {
             Candidate::Direct
         } else {
             winograd::form(cx, &shape, sizes.is_fixed() && self.reads == Reads::Pixels)?
@@ -160,6 +162,11 @@ impl Rules for Conv {
             let bias = if self.bias { Some(padded_bias(cx, 2, 1, sizes.groups)) } else { None };
             let kernel = ("conv_depthwise_f32", "ConvDepthwise");
             sizes.call(cx, kernel, w, bias, Dim::from(0), self.epilogue.as_ref());
+        } else if lanes {
+            let w = in_panels(cx, pack::lanes_layout(shape), pack::lanes_len(shape));
+            let bias = if self.bias { Some(padded_bias(cx, 2, 1, sizes.groups * sizes.c_out)) } else { None };
+            let scratch = Dim::from(lanes_scratch_len(shape));
+            sizes.call(cx, ("conv_lanes_f32", "ConvLanes"), w, bias, scratch, self.epilogue.as_ref());
         } else if self.reads == Reads::Planes {
             let w = in_panels(cx, pack::planes_layout(shape), pack::conv_len(shape));
             let bias = if self.bias { Some(padded_bias(cx, 2, 1, sizes.c_out)) } else { None };
@@ -343,6 +350,11 @@ impl Sizes<'_> {
             |axis: usize| (pixels[axis] - 1) * stride[axis] + (shape.kernel[axis] - 1) * shape.dilation[axis] + 1;
         let line = Dim::product(&[0, 1, 2].map(|axis| Dim::from(extent(axis)))) * Dim::from(self.c_in);
         Dim::max(&line, &Dim::from(65536usize))
+    }
+
+    /// Whether each lane of a vector has a group of its own to read.
+    pub fn has_lanes(&self) -> bool {
+        self.kernel.len() <= 2 && has_lanes(&self.numbers())
     }
 
     /// The stride along the last axis, which a convolution of planes is compiled for.

@@ -1,5 +1,5 @@
 //! A convolution's constant weights as they are best packed: without taps that never meet the operand, and with groups too
-//! thin for a panel joined to groups that fill it.
+//! thin for a panel joined to groups that fill it, unless lanes have groups of their own.
 
 use super::conv::Sizes;
 
@@ -26,7 +26,9 @@ impl Weights {
         for axis in 0..weights.kernel.len() {
             weights.drop_dead_taps(axis, sizes);
         }
-        weights.join_groups();
+        if !(Sizes { kernel: &weights.kernel, ..*sizes }).has_lanes() {
+            weights.join_groups();
+        }
         weights
     }
 
