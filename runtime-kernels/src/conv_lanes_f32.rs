@@ -39,7 +39,7 @@ pub const fn has_lanes(shape: &ConvShape) -> bool {
     let &ConvShape { kernel, stride, groups, c_in, c_out, .. } = shape;
     let fits = matches!(c_out, 1 | 2 | 4 | 8) && (groups * c_out).is_multiple_of(PANEL) && groups > 1;
     // A pixel's copies are used by so many windows.
-    let uses = kernel[1] * kernel[2] / (stride[1] * stride[2]);
+    let uses = kernel[1].saturating_mul(kernel[2]) / stride[1].saturating_mul(stride[2]);
     fits && c_in <= PANEL
         && c_in * c_out > 1
         && kernel[0] == 1
