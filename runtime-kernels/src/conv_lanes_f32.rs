@@ -34,7 +34,7 @@ pub struct ConvLanes<'a, E> {
     pub epilogue: E,
 }
 
-/// Whether groups fill whole panels, and the work is in few enough elements of k to be worth their copies.
+/// Whether groups fill whole panels, and pixels are in enough windows to be worth their copies.
 pub const fn has_lanes(shape: &ConvShape) -> bool {
     let &ConvShape { kernel, stride, groups, c_in, c_out, .. } = shape;
     let fits = matches!(c_out, 1 | 2 | 4 | 8) && (groups * c_out).is_multiple_of(PANEL) && groups > 1;
