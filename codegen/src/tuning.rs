@@ -30,8 +30,10 @@ pub enum Candidate {
     Tall,
     /// The same in wide tiles.
     Wide,
-    /// A convolution by Winograd's transforms.
+    /// A convolution by Winograd's transforms, of tiles of 4 by 4 pixels.
     Winograd,
+    /// The same of tiles of 2 by 2 pixels.
+    Winograd2,
 }
 
 impl Kind {
@@ -47,7 +49,9 @@ impl Kind {
     /// Everything that may be chosen; a layer need not have them all.
     pub fn candidates(self) -> &'static [Candidate] {
         match self {
-            Kind::Form => &[Candidate::Direct, Candidate::Tall, Candidate::Wide, Candidate::Winograd],
+            Kind::Form => {
+                &[Candidate::Direct, Candidate::Tall, Candidate::Wide, Candidate::Winograd, Candidate::Winograd2]
+            }
         }
     }
 }
@@ -60,6 +64,7 @@ impl Candidate {
             Candidate::Tall => "tall",
             Candidate::Wide => "wide",
             Candidate::Winograd => "winograd",
+            Candidate::Winograd2 => "winograd2",
         }
     }
 }
@@ -365,7 +370,7 @@ mod tests {
             (r#""\u{d800}" form direct"#, "quotes or escapes do not end"),
             (r#""\n" form direct"#, "quotes or escapes do not end"),
             ("\nx tile direct", "m.onnx.tune:3: error: there is no choice of \"tile\", only of form"),
-            ("x form fast", "there is no form \"fast\"; it is direct, tall, wide or winograd"),
+            ("x form fast", "there is no form \"fast\"; it is direct, tall, wide, winograd or winograd2"),
             ("x form direct\nx form winograd", "m.onnx.tune:3: error: the form of x was chosen before, in line 2"),
         ] {
             assert!(error(lines).contains(want), "{lines:?}: {}", error(lines));

@@ -125,3 +125,4 @@ pub mod unique;
 pub mod view;
 mod weights_file;
 mod window;
+pub mod winograd;

@@ -6,9 +6,9 @@
 
 use super::conv_f32::ConvShape;
 use super::conv_transpose_f32::Phase;
-use super::conv_winograd_f32::{FAR, NEAR, POSITIONS};
 use super::panels::Panels;
 use super::recurrent::{gate_pitch, product_row};
+use super::winograd::Filtering;
 
 /// Columns of a panel.
 const PANEL: usize = 16;
@@ -193,35 +193,23 @@ pub fn transpose(dst: &mut [f32], w: &[f32], shape: ConvShape) {
 }
 
 /// Length of the packed weights of [`ConvWinograd`](super::conv_winograd_f32::ConvWinograd).
-pub const fn winograd_len(shape: ConvShape) -> usize {
-    POSITIONS * panels_len(shape.c_in, shape.c_out)
+pub fn winograd_len<F: Filtering>(_: F, shape: ConvShape) -> usize {
+    F::POSITIONS * panels_len(shape.c_in, shape.c_out)
 }
 
-/// Packs the transforms of ONNX weights `[c_out][c_in][3][3]` as `[36][panel][c_in][16]`.
-pub fn winograd(dst: &mut [f32], w: &[f32], shape: ConvShape) {
+/// Packs the transforms of ONNX weights `[c_out][c_in][3][3]` as `[position][panel][c_in][16]`.
+pub fn winograd<F: Filtering>(filtering: F, dst: &mut [f32], w: &[f32], shape: ConvShape) {
     let (c_in, c_out) = (shape.c_in, shape.c_out);
     let position_len = panels_len(c_in, c_out);
-    let dst = &mut dst[..winograd_len(shape)];
+    let dst = &mut dst[..winograd_len(filtering, shape)];
     dst.fill(0.0);
-    // In double precision: what is lost here is lost for good.
-    let (near, far) = (NEAR * NEAR, FAR * FAR);
-    // The kernel as a polynomial at a point and at its negative, over what the other points make of the product there.
-    let at = |g: [f64; 3], point: f64, other: f64| {
-        let (even, odd, over) =
-            (g[0] + point * point * g[2], point * g[1], 2.0 * point * point * (point * point - other));
-        [(even + odd) / over, (even - odd) / over]
-    };
-    let along = |g: [f64; 3]| {
-        let ([a, b], [c, d]) = (at(g, NEAR, far), at(g, FAR, near));
-        [g[0] / (near * far), a, b, c, d, g[2]]
-    };
     for (o, w) in w.chunks_exact(c_in * 9).take(c_out).enumerate() {
         for (i, w) in w.chunks_exact(9).enumerate() {
-            let rows = [0, 1, 2].map(|r| along([0, 1, 2].map(|c| f64::from(w[3 * r + c]))));
-            for l in 0..6 {
-                for (r, v) in along(rows.map(|row| row[l])).into_iter().enumerate() {
-                    let panel = (o / PANEL * c_in + i) * PANEL + o % PANEL;
-                    dst[(r * 6 + l) * position_len + panel] = v as f32;
+            let rows = [0, 1, 2].map(|r| F::weigh([0, 1, 2].map(|c| f64::from(w[3 * r + c]))));
+            let panel = (o / PANEL * c_in + i) * PANEL + o % PANEL;
+            for l in 0..F::IN {
+                for (r, v) in F::weigh(rows.map(|row| row[l])).into_iter().enumerate().take(F::IN) {
+                    dst[(r * F::IN + l) * position_len + panel] = v as f32;
                 }
             }
         }

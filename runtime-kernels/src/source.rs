@@ -95,6 +95,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("view", include_str!("view.rs")),
     ("weights_file", include_str!("weights_file.rs")),
     ("window", include_str!("window.rs")),
+    ("winograd", include_str!("winograd.rs")),
 ];
 
 /// The tasks, each after its file, that several threads can share.

@@ -15,6 +15,7 @@ use kiln_kernels::pack;
 use kiln_kernels::panels::Panels;
 use kiln_kernels::simd::Simd;
 use kiln_kernels::tiles::Tiles;
+use kiln_kernels::winograd::{F2x2, F4x4, Filtering};
 
 /// Adds an operand shaped like the output.
 #[derive(Clone, Copy)]
@@ -327,24 +328,26 @@ fn winograd_shapes() -> Vec<ConvShape> {
     shapes
 }
 
-struct Winograd {
+struct Winograd<F> {
+    filtering: F,
     count: usize,
 }
 
-impl OnIsa for Winograd {
+impl<F: Filtering> OnIsa for Winograd<F> {
     fn run<S: Simd>(&mut self, s: S) {
+        let filtering = self.filtering;
         for shape in winograd_shapes() {
             let x = random(shape.batch * volume(shape.input) * shape.c_in, 1);
             let w = random(shape.c_out * shape.c_in * 9, 2);
             let bias = random(shape.c_out, 3);
             let residual = random(shape.batch * volume(shape.output) * shape.c_out, 4);
             let want = naive(&shape, false, &x, &w, &bias, &residual);
-            let mut packed = vec![f32::NAN; pack::winograd_len(shape)];
-            pack::winograd(&mut packed, &w, shape);
+            let mut packed = vec![f32::NAN; pack::winograd_len(filtering, shape)];
+            pack::winograd(filtering, &mut packed, &w, shape);
             let mut padded = vec![f32::NAN; pack::bias_len(1, shape.c_out)];
             pack::bias(&mut padded, &bias, 1, shape.c_out);
             let mut out = vec![f32::NAN; residual.len()];
-            let mut scratch = vec![f32::NAN; winograd_scratch_len(shape)];
+            let mut scratch = vec![f32::NAN; winograd_scratch_len(filtering, shape)];
             s.enter(ConvWinograd {
                 out: &mut out,
                 x: &x,
@@ -352,6 +355,7 @@ impl OnIsa for Winograd {
                 bias: Some(&padded),
                 scratch: &mut scratch,
                 shape,
+                filtering,
                 epilogue: Add { residual: &residual, channels: shape.c_out },
             });
             assert_close(&out, &want, 2e-5, 2e-4, &format!("{} {shape:?}", S::NAME));
@@ -362,9 +366,10 @@ impl OnIsa for Winograd {
 
 #[test]
 fn winograd_convolutions_agree_with_their_definition() {
-    let mut winograd = Winograd { count: 0 };
-    let isas = each_isa(&mut winograd);
-    assert_eq!(winograd.count, isas * winograd_shapes().len());
+    let (mut large, mut small) = (Winograd { filtering: F4x4, count: 0 }, Winograd { filtering: F2x2, count: 0 });
+    let isas = each_isa(&mut large);
+    assert_eq!(isas, each_isa(&mut small));
+    assert_eq!([large.count, small.count], [isas * winograd_shapes().len(); 2]);
     assert!(winograd_shapes().len() > 80);
 }
 

@@ -1,7 +1,7 @@
 //! The doors are equal: whichever is opened, and however often, the same bytes come out; and each notices a changed model.
 
 use kiln_codegen::cargo::{ModelFile, tuning_path};
-use kiln_codegen::{Compiled, Line, Options, Tuning, WeightSource, compile};
+use kiln_codegen::{Candidate, Compiled, Line, Options, Tuning, WeightSource, compile};
 use kiln_tests::array::Array;
 use kiln_tests::case::Case;
 use kiln_tests::right;
@@ -171,15 +171,22 @@ fn the_bench_times_threads_and_draws_every_step() {
     assert!(steps.iter().any(|step| step.macs > Some(1_000_000)));
 }
 
-/// The forms that the cost model does not give the three convolutions of `conv_winograd`, as a tuning file.
+/// Forms that the cost model does not give the three convolutions of `conv_winograd`, as a tuning file.
 fn other_forms(model: &Path) -> String {
-    let compiled = library(model, &untuned());
-    let other = |chosen: &kiln_codegen::Chosen| {
+    forms(model, |chosen| {
         let mut candidates = chosen.candidates.iter().copied();
-        let candidate = candidates.find(|&candidate| candidate != chosen.taken).unwrap_or(chosen.taken);
+        candidates.find(|&candidate| candidate != chosen.taken).unwrap_or(chosen.taken)
+    })
+}
+
+/// A tuning file for the three convolutions of `conv_winograd`.
+fn forms(model: &Path, of: impl Fn(&kiln_codegen::Chosen) -> Candidate) -> String {
+    let compiled = library(model, &untuned());
+    let line = |chosen: &kiln_codegen::Chosen| {
+        let candidate = of(chosen);
         (Line { layer: chosen.layer.clone(), kind: chosen.kind, candidate }, "by hand".to_string())
     };
-    let lines: Vec<(Line, String)> = compiled.chosen().iter().map(other).collect();
+    let lines: Vec<(Line, String)> = compiled.chosen().iter().map(line).collect();
     assert_eq!(lines.len(), 3);
     Tuning::text(&[], compiled.source_sha256(), &lines)
 }
@@ -253,7 +260,12 @@ fn tuning_writes_a_file_that_is_obeyed_and_right() {
     assert!(text.contains("kiln tune model.onnx") && text.contains(" with scalar on "), "{text}");
     let lines: Vec<&str> = text.lines().filter(|line| line.contains(" form ")).collect();
     assert_eq!(lines.len(), 3, "{text}");
-    assert!(lines.iter().all(|line| line.contains("# direct ") && line.contains(", winograd ")), "{text}");
+    assert!(
+        lines
+            .iter()
+            .all(|line| line.contains("# direct ") && line.contains(", winograd ") && line.contains(", winograd2 ")),
+        "{text}"
+    );
     assert_eq!(library(&model, &Options::default()).chosen().iter().filter(|chosen| chosen.is_tuned).count(), 3);
 
     // Whatever this machine found: what it did not is right as well.
@@ -261,7 +273,7 @@ fn tuning_writes_a_file_that_is_obeyed_and_right() {
     let file = |name: &str, file: &str| format!("{name}={}", text_of(&case.join(file)));
     let (x, y, residual) =
         (file("x", "input_0_0.npy"), file("y", "output_0_0.npy"), file("residual", "output_0_1.npy"));
-    for text in [text, other_forms(&model)] {
+    for text in [text, other_forms(&model), forms(&model, |_| Candidate::Winograd2)] {
         std::fs::write(tuning_path(&model), text).unwrap();
         let verify = [
             "verify",

@@ -7,7 +7,7 @@ use super::matmul::{Product, padded_bias};
 use super::operands::{count, fixed, fixed_shape, has_shape, is_number, is_of, result};
 use super::packed::{laid_out, packed};
 use super::window::{self, Window, three};
-use super::winograd;
+use super::winograd::{self, Transformed};
 use super::{Lower, Rules, tiles};
 use crate::ir::{DType, Dim, Tensor, Type, indices, strides};
 use crate::plan::{Arg, Operand};
@@ -16,7 +16,6 @@ use kiln_kernels::conv_any;
 use kiln_kernels::conv_f32::{self, ConvShape};
 use kiln_kernels::conv_lanes_f32::{has_lanes, lanes_scratch_len};
 use kiln_kernels::conv_planes_f32::planes_scratch_len;
-use kiln_kernels::conv_winograd_f32;
 use kiln_kernels::pack;
 use kiln_kernels::panels::Panels;
 
@@ -182,13 +181,14 @@ impl Rules for Conv {
             let (m, k, n) = (sizes.batch.clone(), sizes.c_in, sizes.c_out);
             let a_strides = [Dim::from(k), Dim::from(1)];
             Product { out, a, b: w, bias, m, k, n, a_strides, scratch, form, epilogue }.call(cx);
-        } else if let (Candidate::Winograd, Some(elements)) = (form, elements) {
-            let mut w = vec![0.0; pack::winograd_len(shape)];
-            pack::winograd(&mut w, elements, shape);
+        } else if let Some(Transformed { w, scratch, filtering }) =
+            elements.and_then(|elements| winograd::transformed(form, shape, elements))
+        {
             let w = cx.weight_f32(&w);
             let bias = if self.bias { Some(padded_bias(cx, 2, 1, sizes.c_out)) } else { None };
-            let scratch = Dim::from(conv_winograd_f32::winograd_scratch_len(shape));
-            sizes.call(cx, ("conv_winograd_f32", "ConvWinograd"), w, bias, scratch, self.epilogue.as_ref());
+            let (kernel, own) = (("conv_winograd_f32", "ConvWinograd"), vec![("filtering", filtering)]);
+            let epilogue = (self.epilogue.as_ref(), self.n_own());
+            sizes.call_with(cx, kernel, w, bias, Dim::from(scratch), own, epilogue);
         } else {
             let mut w = in_panels(cx, pack::conv_layout(shape), pack::conv_len(shape));
             if self.reads == Reads::Scaled {

@@ -24,7 +24,7 @@ pub fn arg(form: Candidate) -> Arg {
     let tiles = match form {
         Candidate::Tall => "Tall",
         Candidate::Wide => "Wide",
-        Candidate::Direct | Candidate::Winograd => "Auto",
+        Candidate::Direct | Candidate::Winograd | Candidate::Winograd2 => "Auto",
     };
     Arg::Path(format!("tiles::Tiles::{tiles}"))
 }

@@ -1,10 +1,11 @@
-//! Whether a convolution takes Winograd's form.
+//! Whether a convolution takes one of Winograd's forms.
 
 use super::{Lower, tiles};
+use crate::plan::Arg;
 use crate::tuning::{Candidate, Kind};
 use kiln_kernels::conv_f32::ConvShape;
-use kiln_kernels::conv_winograd_f32;
-use kiln_kernels::conv_winograd_f32::POSITIONS;
+use kiln_kernels::winograd::{F2x2, F4x4, Filtering};
+use kiln_kernels::{conv_winograd_f32, pack};
 
 /// Operands too few for a transform to be worth its trouble.
 const LEAST_CHANNELS: usize = 16;
@@ -15,10 +16,8 @@ pub fn form(cx: &mut Lower, shape: &ConvShape, is_fixed: bool) -> Result<Candida
     let mut candidates = tiles::candidates(cx, line, shape.c_out);
     let mut by_cost = Candidate::Direct;
     if is_fixed && fits(shape) && cx.options().winograd && cx.tensor(1).is_some() {
-        candidates.push(Candidate::Winograd);
-        if pays(shape) {
-            by_cost = Candidate::Winograd;
-        }
+        candidates.extend([Candidate::Winograd, Candidate::Winograd2]);
+        by_cost = cheapest(shape);
     }
     cx.choose(Kind::Form, &candidates, by_cost)
 }
@@ -36,25 +35,59 @@ fn fits(shape: &ConvShape) -> bool {
         && shape.c_out >= LEAST_CHANNELS
 }
 
-/// Whether a convolution of constant weights and fixed sizes is better done by transforms, where nobody has measured.
+/// What a convolution by transforms consists of.
+pub struct Transformed {
+    /// The transformed weights.
+    pub w: Vec<f32>,
+    /// Floats of scratch.
+    pub scratch: usize,
+    /// The kernel's word for the filtering.
+    pub filtering: Arg,
+}
+
+/// The convolution of `weights` in a form by transforms; nothing if `form` is another.
+pub fn transformed(form: Candidate, shape: ConvShape, weights: &[f32]) -> Option<Transformed> {
+    match form {
+        Candidate::Winograd => Some(transformed_by(F4x4, "F4x4", shape, weights)),
+        Candidate::Winograd2 => Some(transformed_by(F2x2, "F2x2", shape, weights)),
+        Candidate::Direct | Candidate::Tall | Candidate::Wide => None,
+    }
+}
+
+fn transformed_by<F: Filtering>(filtering: F, name: &str, shape: ConvShape, weights: &[f32]) -> Transformed {
+    let mut w = vec![0.0; pack::winograd_len(filtering, shape)];
+    pack::winograd(filtering, &mut w, weights, shape);
+    let scratch = conv_winograd_f32::winograd_scratch_len(filtering, shape);
+    Transformed { w, scratch, filtering: Arg::Path(format!("winograd::{name}")) }
+}
+
+/// The form that costs least for a convolution of constant weights and fixed sizes, where nobody has measured.
 ///
-/// What either form costs is counted in multiplications: those of the products, for the transforms what they take in time on a
-/// core with vectors of 16 lanes, and for the weights what it takes to fetch them, of which Winograd's form has four times
-/// as many.
-fn pays(shape: &ConvShape) -> bool {
+/// What a form costs is counted in multiplications: those of the products, for the transforms what they take in time on a
+/// core with vectors of 16 lanes, and for the weights what it takes to fetch them, of which the forms by transforms have
+/// more.
+fn cheapest(shape: &ConvShape) -> Candidate {
     let panels = shape.c_out.div_ceil(16) * 16;
     let weights = shape.c_in.saturating_mul(panels);
     let pixels = shape.batch.saturating_mul(shape.output[1]).saturating_mul(shape.output[2]);
     let direct = weights.saturating_mul(9).saturating_mul(pixels + FETCH);
-    let tiles = conv_winograd_f32::tiles(shape);
-    let products = weights.saturating_mul(POSITIONS).saturating_mul(tiles + FETCH);
-    let transforms = (shape.c_in + panels).saturating_mul(tiles).saturating_mul(TRANSFORM);
     // Close calls go to the form that is exact.
-    products.saturating_add(transforms).saturating_mul(5) / 4 < direct
+    let others = [
+        (by_transforms::<F4x4>(shape, weights, panels).saturating_mul(5) / 4, Candidate::Winograd),
+        (by_transforms::<F2x2>(shape, weights, panels).saturating_mul(5) / 4, Candidate::Winograd2),
+    ];
+    others.into_iter().fold((direct, Candidate::Direct), |best, other| if other.0 < best.0 { other } else { best }).1
 }
 
-/// Multiplications in the time that it takes to fetch a weight.
-const FETCH: usize = 16;
+fn by_transforms<F: Filtering>(shape: &ConvShape, weights: usize, panels: usize) -> usize {
+    let tiles = conv_winograd_f32::tiles::<F>(shape);
+    let products = weights.saturating_mul(F::POSITIONS).saturating_mul(tiles + FETCH);
+    let transforms = (shape.c_in + panels).saturating_mul(tiles).saturating_mul(F::POSITIONS * TRANSFORM);
+    products.saturating_add(transforms)
+}
 
-/// Multiplications in the time that it takes to transform a tile of one channel.
-const TRANSFORM: usize = 300;
+/// Multiplications in the time that it takes to fetch a weight, from a cache that others use too.
+const FETCH: usize = 32;
+
+/// Multiplications in the time that it takes to transform one position of a tile of one channel.
+const TRANSFORM: usize = 8;

@@ -4,6 +4,7 @@
 //! While the graph is rebuilt, a value may be *pending*: known only as a permutation of the axes of another, its base.
 
 use super::rewrite::Rewriter;
+use super::view::View;
 use crate::ir::{Dim, Graph, Node, Shape, Tensor, ValueId, indices, strides};
 use crate::ops::reshape::Reshape;
 use crate::ops::transpose::Transpose;
@@ -82,7 +83,7 @@ impl Pass<'_> {
         }
         let Some(perm) = node.inputs.iter().find_map(|&id| self.perm_of(id)).cloned() else { return Ok(false) };
         if let Op::Reshape(Reshape { shape }) = &node.op {
-            return self.push_through_squeeze(node, &perm, shape);
+            return self.push_through_reshape(node, &perm, shape);
         }
         if let Op::MatMul(matmul) = &node.op {
             return self.push_into_matmul(node, matmul.clone());
@@ -198,34 +199,14 @@ impl Pass<'_> {
         Ok(true)
     }
 
-    /// Axes of size one may come and go without touching the others: in the base those of the result stand first.
-    fn push_through_squeeze(&mut self, node: &Node, perm: &Perm, shape: &Shape) -> Result<bool, String> {
+    /// Axes may be split, and joined where the inner one follows the outer one in the base: each is then reshaped where it lies.
+    fn push_through_reshape(&mut self, node: &Node, perm: &Perm, shape: &Shape) -> Result<bool, String> {
         let Some((base, _)) = self.pending[node.inputs[0].0 as usize] else { return Ok(false) };
-        let old = self.rewriter.new.ty(base).shape.clone();
-        let long = |shape: &Shape, axis: &usize| !shape[*axis].is(1);
-        let from: Vec<usize> = perm.iter().copied().filter(|axis| long(&old, axis)).collect();
-        let to: Vec<usize> = (0..shape.len()).filter(|axis| long(shape, axis)).collect();
-        if from.len() != to.len() || from.iter().zip(&to).any(|(&a, &b)| old[a] != shape[b]) {
-            return Ok(false);
-        }
-        let units = shape.len() - to.len();
-        let mut kept = from.clone();
-        kept.sort_unstable();
-        let mut result = vec![0; shape.len()];
-        let mut next = 0;
-        for (axis, place) in result.iter_mut().enumerate() {
-            *place = match to.iter().position(|&other| other == axis) {
-                Some(i) => units + kept.iter().position(|&other| other == from[i]).unwrap_or(0),
-                None => {
-                    next += 1;
-                    next - 1
-                }
-            };
-        }
-        let ones = std::iter::repeat_n(Dim::from(1), units);
-        let base_shape: Shape = ones.chain(kept.iter().map(|&axis| old[axis].clone())).collect();
+        let view = View::dense(&self.rewriter.new, base).permuted(perm).reshaped(shape);
+        let Some(order) = view.as_ref().and_then(outer_to_inner) else { return Ok(false) };
+        let base_shape: Shape = order.iter().map(|&axis| shape[axis].clone()).collect();
         let outputs = self.rewriter.new.add_node(&node.name, Reshape { shape: base_shape }, &[base])?;
-        self.set(node, outputs[0], result);
+        self.set(node, outputs[0], inverse(&order));
         Ok(true)
     }
 
@@ -249,6 +230,21 @@ impl Pass<'_> {
         }
         Ok(taken)
     }
+}
+
+/// The axes of a view of whole memory in the order in which they lie there; those of size one stand first.
+fn outer_to_inner(view: &View) -> Option<Perm> {
+    let (mut order, mut long): (Vec<usize>, Vec<usize>) =
+        (0..view.axes.len()).partition(|&axis| view.axes[axis].0.is(1));
+    let units = order.len();
+    let mut run = Dim::from(1);
+    while !long.is_empty() {
+        let next = long.iter().position(|&axis| view.axes[axis].1 == run)?;
+        let axis = long.remove(next);
+        run = run * view.axes[axis].0.clone();
+        order.insert(units, axis);
+    }
+    Some(order)
 }
 
 fn is_identity(perm: &[usize]) -> bool {

@@ -338,6 +338,41 @@ mod tests {
     }
 
     #[test]
+    fn transposes_vanish_where_pictures_become_tokens_and_back() {
+        let mut b = Builder::new();
+        let x = b.input("x", &[1, 20, 4]);
+        let tokens = |b: &mut Builder, x: ValueId| {
+            let rows = b.node(Reshape { shape: [1, 4, 20].map(Dim::from).to_vec() }, &[x]);
+            b.transpose(rows, &[0, 2, 1])
+        };
+        let picture = |b: &mut Builder, x: ValueId| {
+            let columns = b.transpose(x, &[0, 2, 1]);
+            b.node(Reshape { shape: [1, 4, 5, 4].map(Dim::from).to_vec() }, &[columns])
+        };
+        let y = picture(&mut b, x);
+        let y = b.conv(y, 4, 4, 1);
+        let y = tokens(&mut b, y);
+        let y = b.node(Softmax { axis: 2, log: false }, &[y]);
+        let y = picture(&mut b, y);
+        let y = b.conv(y, 4, 4, 2);
+        let y = tokens(&mut b, y);
+        let after = b.check(&[y]);
+        assert_eq!(count(&after, "Transpose"), 0, "{after}");
+    }
+
+    #[test]
+    fn axes_that_do_not_lie_together_are_joined_after_a_transpose() {
+        let mut b = Builder::new();
+        let x = b.input("x", &[2, 3, 4, 5]);
+        let y = b.transpose(x, &[0, 2, 3, 1]);
+        let split = b.node(Reshape { shape: [2, 2, 2, 5, 3, 1].map(Dim::from).to_vec() }, &[y]);
+        let split = b.node(relu(), &[split]);
+        let joined = b.node(Reshape { shape: [2, 2, 2, 15].map(Dim::from).to_vec() }, &[split]);
+        let after = b.check(&[split, joined]);
+        assert_eq!(count(&after, "Transpose"), 1, "{after}");
+    }
+
+    #[test]
     fn outputs_are_always_written() {
         let mut b = Builder::new();
         let x = b.input("x", &[2, 3]);
