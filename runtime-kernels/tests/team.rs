@@ -29,7 +29,7 @@ use kiln_kernels::split::{Alone, Crew, Part, Split, Stepwise, whole};
 use kiln_kernels::strided::Strided;
 use kiln_kernels::team::{Team, enter};
 use kiln_kernels::tiles::Tiles;
-use kiln_kernels::winograd::{F2x2, F4x4};
+use kiln_kernels::winograd::{F2x2, F4x4, Filtering};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Adds an operand shaped like the output, so that a part that miscounts its rows or columns is seen.
@@ -107,6 +107,18 @@ impl Teams {
                 self.compared += 1;
             }
         }
+    }
+
+    /// The convolution of `x` by `weights` with bias and residual, by Winograd's filtering.
+    fn winograd<S: Simd, F: Filtering>(&mut self, s: S, filtering: F, shape: ConvShape, operands: [&[f32]; 4]) {
+        let [x, weights, bias, residual] = operands;
+        let mut w = vec![0.0; pack::winograd_len(filtering, shape)];
+        pack::winograd(filtering, &mut w, weights, shape);
+        let epilogue = Add { residual, n: shape.c_out };
+        self.check(s, residual.len(), |s, out, team| {
+            let scratch = &mut vec![0.0; winograd_scratch_len(filtering, shape)];
+            go(s, ConvWinograd { out, x, w: &w, bias: Some(bias), scratch, shape, filtering, epilogue }, team);
+        });
     }
 }
 
@@ -337,20 +349,9 @@ impl OnIsa for Teams {
                 );
             });
             if shape.kernel == [1, 3, 3] && shape.stride == [1; 3] && shape.groups == 1 {
-                let mut w = vec![0.0; pack::winograd_len(F2x2, shape)];
-                pack::winograd(F2x2, &mut w, &weights, shape);
-                self.check(s, out_len, |s, out, team| {
-                    let scratch = &mut vec![0.0; winograd_scratch_len(F2x2, shape)];
-                    let (bias, filtering) = (Some(&bias[..]), F2x2);
-                    go(s, ConvWinograd { out, x: &x, w: &w, bias, scratch, shape, filtering, epilogue }, team);
-                });
-                let mut w = vec![0.0; pack::winograd_len(F4x4, shape)];
-                pack::winograd(F4x4, &mut w, &weights, shape);
-                self.check(s, out_len, |s, out, team| {
-                    let scratch = &mut vec![0.0; winograd_scratch_len(F4x4, shape)];
-                    let (bias, filtering) = (Some(&bias[..]), F4x4);
-                    go(s, ConvWinograd { out, x: &x, w: &w, bias, scratch, shape, filtering, epilogue }, team);
-                });
+                let operands = [&x, &weights, &bias, &residual].map(Vec::as_slice);
+                self.winograd(s, F4x4, shape, operands);
+                self.winograd(s, F2x2, shape, operands);
             }
             let back = ConvShape { input: shape.output, output: shape.input, ..shape };
             let out_len = back.batch * volume(back.output) * channels;

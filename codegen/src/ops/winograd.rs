@@ -71,19 +71,21 @@ fn cheapest(shape: &ConvShape) -> Candidate {
     let weights = shape.c_in.saturating_mul(panels);
     let pixels = shape.batch.saturating_mul(shape.output[1]).saturating_mul(shape.output[2]);
     let direct = weights.saturating_mul(9).saturating_mul(pixels + FETCH);
-    // Close calls go to the form that is exact.
-    let others = [
-        (by_transforms::<F4x4>(shape, weights, panels).saturating_mul(5) / 4, Candidate::Winograd),
-        (by_transforms::<F2x2>(shape, weights, panels).saturating_mul(5) / 4, Candidate::Winograd2),
+    let forms = [
+        // First: `min_by_key` gives the first of equals.
+        (direct, Candidate::Direct),
+        (by_transforms::<F4x4>(shape, weights, panels), Candidate::Winograd),
+        (by_transforms::<F2x2>(shape, weights, panels), Candidate::Winograd2),
     ];
-    others.into_iter().fold((direct, Candidate::Direct), |best, other| if other.0 < best.0 { other } else { best }).1
+    forms.into_iter().min_by_key(|&(cost, _)| cost).map_or(Candidate::Direct, |(_, form)| form)
 }
 
+/// What a form by transforms costs, and a quarter more: close calls go to the form that is exact.
 fn by_transforms<F: Filtering>(shape: &ConvShape, weights: usize, panels: usize) -> usize {
     let tiles = conv_winograd_f32::tiles::<F>(shape);
     let products = weights.saturating_mul(F::POSITIONS).saturating_mul(tiles + FETCH);
     let transforms = (shape.c_in + panels).saturating_mul(tiles).saturating_mul(F::POSITIONS * TRANSFORM);
-    products.saturating_add(transforms)
+    products.saturating_add(transforms).saturating_mul(5) / 4
 }
 
 /// Multiplications in the time that it takes to fetch a weight, from a cache that others use too.
