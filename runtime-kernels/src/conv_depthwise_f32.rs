@@ -1,8 +1,9 @@
 //! Channels-last depthwise convolution: every channel by its own taps, vectorised over channels.
 //!
-//! Seven pixels of an output line (four where registers are few) by two vectors of channels are computed at a time, or by
-//! one where there are no more channels. Along the line, an input vector is loaded once for all the pixels whose windows it
-//! lies in, and a tap's weights once for all pixels; pixels outside the line are skipped. Images that stay near are taken a
+//! Seven pixels of an output line by two vectors of channels are computed at a time, or by one where registers are few or
+//! there are no more channels. Along the line, an input vector is loaded once for all the pixels whose windows it
+//! lies in, and a tap's weights once for all pixels; pixels outside the line are skipped. Where registers are few but hold all
+//! nine weights of a vector of channels, these stay there for a whole line. Images that stay near are taken a
 //! few channels at a time, so that an input line is fetched once for all the output lines that read it; larger ones line by
 //! line, as they lie. A piece of a line is finished by its epilogue while it is near, so that all the rest is compiled once
 //! whatever the epilogues.
@@ -193,8 +194,9 @@ impl Task for Line<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
-        let ConvShape { kernel, stride, dilation, .. } = *self.shape;
-        // Sixteen registers hold too little beside five taps' weights, unless what is loaded is used often.
+        let ConvShape { kernel, stride, dilation, pad, .. } = *self.shape;
+        let rolls = self.depth.len() == 1 && self.height.len() == 3 && pad[2] < 2;
+        // Thirty-two registers hold the sums of seven pixels by two vectors beside all weights of a line of taps, sixteen by one.
         let many = const { S::LANES == 16 };
         let few = self.channels.len() < 2 * S::LANES;
         match (kernel[2], stride[2], dilation[2]) {
@@ -205,9 +207,12 @@ impl Task for Line<'_> {
             (3, 2, 1) if many => self.sweep::<S, 7, 2, 3, 2>(s),
             (5, 1, 1) if many => self.sweep::<S, 7, 2, 5, 1>(s),
             (5, 2, 1) if many => self.sweep::<S, 7, 2, 5, 2>(s),
+            (3, 1, 1) if rolls => self.roll::<S, 1>(s),
+            (3, 2, 1) if rolls => self.roll::<S, 2>(s),
             (3, 1, 1) => self.sweep::<S, 4, 2, 3, 1>(s),
             (3, 2, 1) => self.sweep::<S, 4, 2, 3, 2>(s),
-            (5, 1, 1) => self.sweep::<S, 4, 2, 5, 1>(s),
+            (5, 1, 1) => self.sweep::<S, 7, 1, 5, 1>(s),
+            (5, 2, 1) => self.sweep::<S, 7, 1, 5, 2>(s),
             _ => self.visit::<S, 2>(s),
         }
     }
@@ -348,7 +353,7 @@ impl Line<'_> {
             let mut next = self.channels.start;
             while next < self.channels.end {
                 let (c, lanes) = match V {
-                    1 => (next, (self.channels.end - next).min(S::LANES)),
+                    1 if S::CHEAP_PARTS => (next, (self.channels.end - next).min(S::LANES)),
                     _ => (next.min(self.channels.end - V * S::LANES), S::LANES),
                 };
                 let mut sums = self.start::<S, P, V>(s, c);
@@ -390,6 +395,95 @@ impl Line<'_> {
                 self.end::<S, P, V, true>(s, sums, at, pixels, c, lanes);
                 next += V * S::LANES;
             }
+        }
+    }
+
+    /// Computes the channels by windows of three pixels of three lines that all lie inside, `STEP` pixels apart, a pixel after
+    /// another: weights stay in registers, and a pixel of the input is loaded once for all windows in it.
+    ///
+    /// The three products of a column are added up first, so that no sum waits for more than one addition a column.
+    #[inline(always)]
+    fn roll<S: Simd, const STEP: usize>(&mut self, s: S) {
+        let &ConvShape { input, pad, groups, .. } = self.shape;
+        let walk = self.walk();
+        let first = self.x.as_ptr().wrapping_add(walk.x_first);
+        let (second, slot) = self.below(&walk, first, walk.slot);
+        let (third, _) = self.below(&walk, second, slot);
+        let (start, n) = (self.columns.start * STEP, self.columns.len());
+        assert!(n * groups <= self.out.len());
+        // Whether a column lies inside, counted from the first of the first window.
+        let inside = |column: usize| (start + column).wrapping_sub(pad[2]) < input[2];
+        // The pixels whose last column does.
+        let whole = (input[2] + pad[2]).saturating_sub(start + 2).div_ceil(STEP).min(n);
+        let (low, high) = self.clamp.unwrap_or((f32::NEG_INFINITY, f32::INFINITY));
+        let (low, high) = (s.splat(low), s.splat(high));
+        let mut next = self.channels.start;
+        while next < self.channels.end {
+            let c = next.min(self.channels.end - S::LANES);
+            let [[bias]] = self.start::<S, 1, 1>(s, c);
+            let mut weights = [[bias; 3]; 3];
+            repeat!(l in 3, {
+                repeat!(t in 3, {
+                    let w = self.w.as_ptr().wrapping_add(walk.w_first + l * walk.w_line + t * walk.w_tap + c);
+                    // SAFETY: the weights are those of a tap of the kernel, padded to whole vectors.
+                    weights[l][t] = unsafe { s.load_ptr(w) };
+                });
+            });
+            let mut at = c + start * groups;
+            let mut out = self.out.as_mut_ptr().wrapping_add(c);
+            // The next column, which must lie inside.
+            macro_rules! column {
+                () => {{
+                    // SAFETY: in height all three lines are inside the image, along the line the column is.
+                    let here = unsafe {
+                        [
+                            s.load_ptr(first.wrapping_add(at)),
+                            s.load_ptr(second.wrapping_add(at)),
+                            s.load_ptr(third.wrapping_add(at)),
+                        ]
+                    };
+                    at = at.wrapping_add(groups);
+                    here
+                }};
+            }
+            // Its products with the weights of a tap.
+            macro_rules! tap {
+                ($t:literal, $here:ident) => {
+                    s.fma($here[2], weights[2][$t], s.fma($here[1], weights[1][$t], s.mul($here[0], weights[0][$t])))
+                };
+            }
+            // Sums of the next pixel and, where windows overlap by two columns, of the one after it.
+            let mut sums = [bias; 2];
+            if inside(0) {
+                let here = column!();
+                sums[0] = s.add(bias, tap!(0, here));
+            } else {
+                at = at.wrapping_add(groups);
+            }
+            if STEP == 1 && inside(1) {
+                let here = column!();
+                sums = [s.add(sums[0], tap!(1, here)), s.add(bias, tap!(0, here))];
+            }
+            for pixel in 0..n {
+                let mut sum = sums[0];
+                if STEP == 2 && (pixel < whole || pixel == whole && inside(2 * pixel + 1)) {
+                    let here = column!();
+                    sum = s.add(sum, tap!(1, here));
+                }
+                sums = [sums[1], bias];
+                if pixel < whole {
+                    let here = column!();
+                    sum = s.add(sum, tap!(2, here));
+                    if STEP == 1 {
+                        sums[0] = s.add(sums[0], tap!(1, here));
+                    }
+                    sums[STEP % 2] = s.add(bias, tap!(0, here));
+                }
+                // SAFETY: the output holds `groups` channels of each of the pixels, and the lanes end before the last of them.
+                unsafe { s.store_ptr(s.bounded(sum, low, high), out) };
+                out = out.wrapping_add(groups);
+            }
+            next += S::LANES;
         }
     }
 

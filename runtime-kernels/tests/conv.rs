@@ -433,6 +433,16 @@ fn depthwise_shapes() -> Vec<ConvShape> {
             }
         }
     }
+    // Uneven padding, on one side more than a window is wide.
+    for (width, stride, before, after) in
+        [(1, 1, 0, 2), (5, 1, 0, 4), (6, 2, 0, 3), (7, 2, 1, 0), (2, 1, 1, 5), (6, 1, 2, 1)]
+    {
+        let (pads, ends) = ([0, 1, before], [0, 1, after]);
+        shapes.push(shape(1, [1, 5, width], [1, 3, 3], [1, 1, stride], one, pads, ends, [40, 1, 1]));
+    }
+    // Windows that lie outside altogether, and windows of which two lines or planes do.
+    shapes.push(shape(1, [2, 5, 6], [1, 3, 3], one, one, [1, 2, 1], [1, 2, 1], [40, 1, 1]));
+    shapes.push(shape(1, [2, 5, 6], [3, 5, 3], [1, 1, 2], one, [1, 2, 1], [1, 2, 1], [40, 1, 1]));
     // Windows with more taps than there are masks for.
     shapes.push(shape(1, [1, 2, 50], [1, 1, 40], one, one, [0, 0, 20], [0, 0, 20], [34, 1, 1]));
     // Too large to be taken in pieces.
