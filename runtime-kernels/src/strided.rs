@@ -237,6 +237,15 @@ unsafe fn plane<T: Plain>(out: *mut [T], x: &[T], at: At, rows: Axis, cols: Axis
             // SAFETY: the rest is a part of the plane.
             unsafe { elements(out, x, at.along(rows, tiled), Axis { len: rows.len - tiled, ..rows }, cols) };
         }
+        (1, _) if cols.len == 2 && rows.x == 1 && rows.out == 2 => {
+            // Two halves become pairs, as where channels are shuffled.
+            let halves = [0, 1].map(|j| &x[at.along(cols, j).x..][..rows.len]);
+            // SAFETY: the whole plane.
+            let (pairs, _) = unsafe { own(out, at.out..at.out + 2 * rows.len) }.as_chunks_mut::<2>();
+            for ((pair, &first), &second) in pairs.iter_mut().zip(halves[0]).zip(halves[1]) {
+                *pair = [first, second];
+            }
+        }
         (1, _) if rows.x == 1 && rows.len >= TILE && cols.len >= TILE => {
             // Strips of columns as wide as a cache line of floats: each line of the output is written at one go, while the
             // input is read in 16 streams.

@@ -1,10 +1,12 @@
 //! Pushes transposes towards the outputs, through everything that does not care about the order of axes, until they meet their
 //! inverse, a matrix product that reads its operand either way, or an op that needs the order they make.
 //!
-//! While the graph is rebuilt, a value may be *pending*: known only as a permutation of the axes of another, its base.
+//! While the graph is rebuilt, a value may be *pending*: known only by how its axes lie in another, its base. An axis of it may
+//! be several of the base's that do not lie together, as after a shuffle of channels or a cut into windows: what comes next
+//! may part them again.
 
+use super::order::Order;
 use super::rewrite::Rewriter;
-use super::view::View;
 use crate::ir::{Dim, Graph, Node, Shape, Tensor, ValueId, indices, strides};
 use crate::ops::reshape::Reshape;
 use crate::ops::transpose::Transpose;
@@ -12,7 +14,8 @@ use crate::ops::{Op, arg_reduce, concat, cum_sum, pad, reduce, resize, slice, so
 
 /// The graph with as few transposes as this pass can manage.
 pub fn eliminate_transposes(graph: &Graph) -> Result<Graph, String> {
-    let mut pass = Pass { rewriter: Rewriter::new(graph), pending: vec![None; graph.values().len()] };
+    let mut pass =
+        Pass { rewriter: Rewriter::new(graph), pending: vec![None; graph.values().len()], uses: graph.use_counts() };
     for node in graph.nodes() {
         if !pass.push_through(node)? {
             for &id in &node.inputs {
@@ -27,28 +30,44 @@ pub fn eliminate_transposes(graph: &Graph) -> Result<Graph, String> {
     super::remove_dead::remove_dead(&pass.rewriter.finish()?)
 }
 
-/// Axis `i` of the value is axis `perm[i]` of its base.
-type Perm = Vec<usize>;
-
 struct Pass<'g> {
     rewriter: Rewriter<'g>,
-    /// For old values: their base, a new value, and the permutation.
-    pending: Vec<Option<(ValueId, Perm)>>,
+    /// For old values: their base, a new value, and how they lie in it.
+    pending: Vec<Option<(ValueId, Order)>>,
+    /// How often old values are read.
+    uses: Vec<usize>,
 }
 
 impl Pass<'_> {
     /// The new value for `old` with its axes in order; a transpose is added where it is pending.
     fn plain(&mut self, old: ValueId) -> Result<ValueId, String> {
-        if let Some((base, perm)) = self.pending[old.0 as usize].take() {
-            let name = self.rewriter.old.value(old).name.clone();
-            let value = self.transpose(&name, base, &perm)?;
+        if let Some((base, order)) = self.pending[old.0 as usize].take() {
+            let old_value = self.rewriter.old.value(old);
+            let value = self.transpose(&old_value.name, base, &order.perm())?;
+            let value = self.reshape(&old_value.name, value, &old_value.ty.shape)?;
             self.rewriter.set(old, value);
         }
         self.rewriter.get(old)
     }
 
-    fn perm_of(&self, old: ValueId) -> Option<&Perm> {
-        self.pending[old.0 as usize].as_ref().map(|(_, perm)| perm)
+    /// The base of a value that lies in it as another does in a base of `sizes`.
+    fn base_in(&self, old: ValueId, order: &Order, sizes: &[Dim]) -> Option<ValueId> {
+        let (base, known) = self.pending[old.0 as usize].as_ref()?;
+        (known == order && order.fits(sizes, &self.rewriter.new.ty(*base).shape)).then_some(*base)
+    }
+
+    /// `value` under another shape: nothing, other constants, or a node.
+    fn reshape(&mut self, name: &str, value: ValueId, shape: &[Dim]) -> Result<ValueId, String> {
+        let new = &mut self.rewriter.new;
+        if new.ty(value).shape == shape {
+            return Ok(value);
+        }
+        let known: Option<Vec<usize>> = shape.iter().map(Dim::as_usize).collect();
+        if let (Some(tensor), Some(known)) = (new.tensor(value), known) {
+            let tensor = tensor.reshaped(known);
+            return Ok(new.add_const(name, tensor));
+        }
+        new.add_node1(name, Reshape { shape: shape.to_vec() }, &[value])
     }
 
     /// `value` with axis `i` of the result its axis `perm[i]`: nothing, another shape, other constants, or a transpose.
@@ -75,139 +94,110 @@ impl Pass<'_> {
         if let Op::Transpose(Transpose { perm }) = &node.op {
             let (base, inner) = match &self.pending[node.inputs[0].0 as usize] {
                 Some((base, inner)) => (*base, inner.clone()),
-                None => (self.rewriter.get(node.inputs[0])?, (0..perm.len()).collect()),
+                None => (self.rewriter.get(node.inputs[0])?, Order::identity(perm.len())),
             };
-            let perm = perm.iter().map(|&axis| inner[axis]).collect();
-            self.set(node, base, perm);
+            self.set(node, base, inner.permuted(perm));
             return Ok(true);
-        }
-        let Some(perm) = node.inputs.iter().find_map(|&id| self.perm_of(id)).cloned() else { return Ok(false) };
-        if let Op::Reshape(Reshape { shape }) = &node.op {
-            return self.push_through_reshape(node, &perm, shape);
         }
         if let Op::MatMul(matmul) = &node.op {
             return self.push_into_matmul(node, matmul.clone());
         }
-        let rank = self.rewriter.old.ty(node.outputs[0]).rank();
-        let op = match &node.op {
-            Op::Map(map) if perm.len() == rank => Op::from(map.clone()),
-            Op::Concat(op) => Op::from(concat::Concat { axis: perm[op.axis] }),
-            Op::Softmax(op) => Op::from(softmax::Softmax { axis: perm[op.axis], ..op.clone() }),
-            Op::CumSum(op) => Op::from(cum_sum::CumSum { axis: perm[op.axis], ..op.clone() }),
-            Op::Slice(op) => {
-                let axes = inverse(&perm).iter().map(|&axis| op.axes[axis].clone()).collect();
-                Op::from(slice::Slice { axes })
-            }
-            Op::Pad(op) => {
-                let order = inverse(&perm);
-                let ordered = |sizes: &[Dim]| order.iter().map(|&axis| sizes[axis].clone()).collect();
-                Op::from(pad::Pad { before: ordered(&op.before), after: ordered(&op.after), mode: op.mode })
-            }
-            Op::Resize(op) => {
-                let axes = op.axes.iter().map(|a| resize::ResizeAxis { axis: perm[a.axis], ..a.clone() }).collect();
-                Op::from(resize::Resize { axes, ..op.clone() })
-            }
-            Op::Reduce(op) => {
-                let mut axes: Vec<usize> = op.axes.iter().map(|&axis| perm[axis]).collect();
-                axes.sort_unstable();
-                return self.push_through_reduction(
-                    node,
-                    &perm,
-                    &op.axes,
-                    op.keep,
-                    reduce::Reduce { axes, ..op.clone() }.into(),
-                );
-            }
-            Op::ArgReduce(op) => {
-                let new = arg_reduce::ArgReduce { axis: perm[op.axis], ..op.clone() };
-                return self.push_through_reduction(node, &perm, &[op.axis], op.keep, new.into());
-            }
-            _ => return Ok(false),
+        let Some((base, order)) = node.inputs.iter().find_map(|id| self.pending[id.0 as usize].clone()) else {
+            return Ok(false);
         };
-        let Some(inputs) = self.bases(node, &perm)? else { return Ok(false) };
+        let sizes = self.rewriter.new.ty(base).shape.clone();
+        if let Op::Reshape(Reshape { shape }) = &node.op {
+            let input = node.inputs[0];
+            let Some((base_shape, order)) = order.reshaped(&sizes, shape) else { return Ok(false) };
+            // What is read more than once is perhaps written in order anyway, and then is this value as well.
+            if order.whole().is_none() && self.uses[input.0 as usize] > 1 {
+                return Ok(false);
+            }
+            let base = self.reshape(&node.name, base, &base_shape)?;
+            self.set(node, base, order);
+            return Ok(true);
+        }
+        let rank = self.rewriter.old.ty(node.outputs[0]).rank();
+        let inputs = match in_base(&node.op, &order, &sizes, rank) {
+            Some(op) => self.bases(node, &order, &sizes)?.map(|inputs| (op, inputs)),
+            None => None,
+        };
+        let Some((op, inputs)) = inputs else {
+            // With axes that are one axis each, it may do.
+            let identity = Order::identity(rank);
+            let may = in_base(&node.op, &identity, &self.rewriter.old.ty(node.outputs[0]).shape, rank).is_some();
+            return Ok(may && self.settle(node)? && self.push_through(node)?);
+        };
         let outputs = self.rewriter.new.add_node(&node.name, op, &inputs)?;
-        self.set(node, outputs[0], perm);
+        let order = match &node.op {
+            Op::Reduce(op) if !op.keep => order.without(&op.axes),
+            Op::ArgReduce(op) if !op.keep => order.without(&[op.axis]),
+            _ => order,
+        };
+        self.set(node, outputs[0], order);
         Ok(true)
     }
 
-    fn set(&mut self, node: &Node, base: ValueId, perm: Perm) {
-        let old = node.outputs[0];
-        if is_identity(&perm) {
+    /// Puts together what is one axis of an operand and lies apart in its base; whether there was any.
+    fn settle(&mut self, node: &Node) -> Result<bool, String> {
+        let mut any = false;
+        for &id in &node.inputs {
+            let Some((base, order)) = self.pending[id.0 as usize].clone() else { continue };
+            if order.whole().is_some() {
+                continue;
+            }
+            let (perm, order) = order.settled();
+            let name = self.rewriter.old.value(id).name.clone();
+            let base = self.transpose(&name, base, &perm)?;
+            let shape = self.rewriter.old.ty(id).shape.clone();
+            let sizes = self.rewriter.new.ty(base).shape.clone();
+            let (base_shape, order) = order.reshaped(&sizes, &shape).ok_or("pieces side by side are not one axis")?;
+            let base = self.reshape(&name, base, &base_shape)?;
+            self.put(id, base, order);
+            any = true;
+        }
+        Ok(any)
+    }
+
+    fn set(&mut self, node: &Node, base: ValueId, order: Order) {
+        self.put(node.outputs[0], base, order);
+    }
+
+    /// Says how an old value lies in a new one.
+    fn put(&mut self, old: ValueId, base: ValueId, order: Order) {
+        self.pending[old.0 as usize] = None;
+        if order == Order::identity(order.rank()) {
             self.rewriter.new.rename(base, &self.rewriter.old.value(old).name);
             self.rewriter.set(old, base);
         } else {
-            self.pending[old.0 as usize] = Some((base, perm));
+            self.pending[old.0 as usize] = Some((base, order));
         }
     }
 
-    /// All operands in the base's order of axes, unless more of them would have to be transposed than are spared it.
-    fn bases(&mut self, node: &Node, perm: &Perm) -> Result<Option<Vec<ValueId>>, String> {
+    /// All operands in the base's order of axes, unless more of them would have to be transposed than are spared it; as many
+    /// do not pay where axes are in pieces, since what comes next seldom wants them so.
+    fn bases(&mut self, node: &Node, order: &Order, sizes: &[Dim]) -> Result<Option<Vec<ValueId>>, String> {
         let old = self.rewriter.old;
         let large = |id: ValueId| old.tensor(id).is_none() && !old.ty(id).len().is(1);
-        let spared = node.inputs.iter().filter(|&&id| self.perm_of(id) == Some(perm)).count();
-        let others = node.inputs.iter().filter(|&&id| self.perm_of(id) != Some(perm) && large(id)).count();
-        if others > spared {
-            return Ok(None);
-        }
-        let order = inverse(perm);
+        let bases: Vec<Option<ValueId>> = node.inputs.iter().map(|&id| self.base_in(id, order, sizes)).collect();
+        let spared = bases.iter().flatten().count();
+        let others = node.inputs.iter().zip(&bases).filter(|(id, base)| base.is_none() && large(**id)).count();
+        let cuts: Option<Vec<Shape>> = node.inputs.iter().map(|&id| order.cut(sizes, &old.ty(id).shape)).collect();
+        let most = if order.whole().is_some() { spared } else { spared - 1 };
+        let Some(cuts) = cuts.filter(|_| others <= most) else { return Ok(None) };
+        let inverse = inverse(&order.perm());
         let mut inputs = Vec::new();
-        for &id in &node.inputs {
-            if let Some((base, known)) = &self.pending[id.0 as usize]
-                && known == perm
-            {
-                inputs.push(*base);
-                continue;
-            }
-            let mut value = self.plain(id)?;
-            let name = &old.value(id).name;
-            let shape = self.rewriter.new.ty(value).shape.clone();
-            if shape.len() < perm.len() {
-                let mut full = vec![Dim::from(1); perm.len() - shape.len()];
-                full.extend(shape);
-                value = match self.rewriter.new.tensor(value) {
-                    Some(tensor) => {
-                        let mut full = vec![1; perm.len() - tensor.shape().len()];
-                        full.extend(tensor.shape());
-                        let tensor = tensor.reshaped(full);
-                        self.rewriter.new.add_const(name, tensor)
-                    }
-                    None => self.rewriter.new.add_node1(name, Reshape { shape: full }, &[value])?,
-                };
-            }
-            inputs.push(self.transpose(name, value, &order)?);
+        for ((&id, base), cut) in node.inputs.iter().zip(bases).zip(&cuts) {
+            inputs.push(match base {
+                Some(base) => base,
+                None => {
+                    let (value, name) = (self.plain(id)?, &old.value(id).name);
+                    let value = self.reshape(name, value, cut)?;
+                    self.transpose(name, value, &inverse)?
+                }
+            });
         }
         Ok(Some(inputs))
-    }
-
-    fn push_through_reduction(
-        &mut self,
-        node: &Node,
-        perm: &Perm,
-        axes: &[usize],
-        keep: bool,
-        op: Op,
-    ) -> Result<bool, String> {
-        let Some(inputs) = self.bases(node, perm)? else { return Ok(false) };
-        let outputs = self.rewriter.new.add_node(&node.name, op, &inputs)?;
-        let perm = if keep {
-            perm.clone()
-        } else {
-            let left: Vec<usize> = (0..perm.len()).filter(|axis| !axes.contains(axis)).map(|axis| perm[axis]).collect();
-            left.iter().map(|axis| left.iter().filter(|other| *other < axis).count()).collect()
-        };
-        self.set(node, outputs[0], perm);
-        Ok(true)
-    }
-
-    /// Axes may be split, and joined where the inner one follows the outer one in the base: each is then reshaped where it lies.
-    fn push_through_reshape(&mut self, node: &Node, perm: &Perm, shape: &Shape) -> Result<bool, String> {
-        let Some((base, _)) = self.pending[node.inputs[0].0 as usize] else { return Ok(false) };
-        let view = View::dense(&self.rewriter.new, base).permuted(perm).reshaped(shape);
-        let Some(order) = view.as_ref().and_then(outer_to_inner) else { return Ok(false) };
-        let base_shape: Shape = order.iter().map(|&axis| shape[axis].clone()).collect();
-        let outputs = self.rewriter.new.add_node(&node.name, Reshape { shape: base_shape }, &[base])?;
-        self.set(node, outputs[0], inverse(&order));
-        Ok(true)
     }
 
     /// A product reads either operand with its last two axes swapped at no cost.
@@ -215,7 +205,8 @@ impl Pass<'_> {
         let mut inputs = Vec::new();
         let mut taken = false;
         for (i, &id) in node.inputs.iter().enumerate() {
-            let swapped = self.perm_of(id).is_some_and(|perm| i < 2 && is_swap_of_last_two(perm));
+            let perm = self.pending[id.0 as usize].as_ref().and_then(|(_, order)| order.whole());
+            let swapped = i < 2 && perm.is_some_and(|perm| is_swap_of_last_two(&perm));
             if swapped && let Some((base, _)) = self.pending[id.0 as usize] {
                 inputs.push(base);
                 let flag = if i == 0 { &mut matmul.trans_a } else { &mut matmul.trans_b };
@@ -232,19 +223,34 @@ impl Pass<'_> {
     }
 }
 
-/// The axes of a view of whole memory in the order in which they lie there; those of size one stand first.
-fn outer_to_inner(view: &View) -> Option<Perm> {
-    let (mut order, mut long): (Vec<usize>, Vec<usize>) =
-        (0..view.axes.len()).partition(|&axis| view.axes[axis].0.is(1));
-    let units = order.len();
-    let mut run = Dim::from(1);
-    while !long.is_empty() {
-        let next = long.iter().position(|&axis| view.axes[axis].1 == run)?;
-        let axis = long.remove(next);
-        run = run * view.axes[axis].0.clone();
-        order.insert(units, axis);
-    }
-    Some(order)
+/// What an op that does not care about the order of axes does to a base of `sizes`, where its operand has `order`.
+fn in_base(op: &Op, order: &Order, sizes: &[Dim], rank: usize) -> Option<Op> {
+    Some(match op {
+        Op::Map(map) if order.rank() == rank => map.clone().into(),
+        Op::Concat(op) => concat::Concat { axis: order.single(op.axis)? }.into(),
+        Op::Softmax(op) => softmax::Softmax { axis: order.single(op.axis)?, ..op.clone() }.into(),
+        Op::CumSum(op) => cum_sum::CumSum { axis: order.single(op.axis)?, ..op.clone() }.into(),
+        Op::Slice(op) => slice::Slice { axes: order.sliced(sizes, &op.axes)? }.into(),
+        Op::Pad(op) => {
+            let (mut before, mut after) = (vec![Dim::from(0); sizes.len()], vec![Dim::from(0); sizes.len()]);
+            for (axis, pads) in op.before.iter().zip(&op.after).enumerate() {
+                if pads.0.is(0) && pads.1.is(0) {
+                    continue;
+                }
+                let axis = order.single(axis)?;
+                (before[axis], after[axis]) = (pads.0.clone(), pads.1.clone());
+            }
+            pad::Pad { before, after, mode: op.mode }.into()
+        }
+        Op::Resize(op) => {
+            let in_base =
+                |a: &resize::ResizeAxis| Some(resize::ResizeAxis { axis: order.single(a.axis)?, ..a.clone() });
+            resize::Resize { axes: op.axes.iter().map(in_base).collect::<Option<_>>()?, ..op.clone() }.into()
+        }
+        Op::Reduce(op) => reduce::Reduce { axes: order.all(&op.axes), ..op.clone() }.into(),
+        Op::ArgReduce(op) => arg_reduce::ArgReduce { axis: order.single(op.axis)?, ..op.clone() }.into(),
+        _ => return None,
+    })
 }
 
 fn is_identity(perm: &[usize]) -> bool {
@@ -256,7 +262,7 @@ fn is_swap_of_last_two(perm: &[usize]) -> bool {
     n >= 2 && is_identity(&perm[..n - 2]) && perm[n - 2] == n - 1
 }
 
-fn inverse(perm: &[usize]) -> Perm {
+fn inverse(perm: &[usize]) -> Vec<usize> {
     let mut result = vec![0; perm.len()];
     perm.iter().enumerate().for_each(|(i, &axis)| result[axis] = i);
     result

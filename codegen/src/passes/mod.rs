@@ -9,6 +9,7 @@ mod fuse_maps;
 mod fuse_separable;
 mod materialise_outputs;
 mod merge_duplicates;
+mod order;
 mod read_planes;
 mod remove_dead;
 mod rewrite;
@@ -78,6 +79,7 @@ mod tests {
     use crate::ops::matmul::MatMul;
     use crate::ops::reduce::{Reduce, ReduceKind};
     use crate::ops::reshape::Reshape;
+    use crate::ops::slice::{Slice, SliceAxis};
     use crate::ops::softmax::Softmax;
     use crate::ops::transpose::Transpose;
     use crate::ops::{Op, concat::Concat};
@@ -370,6 +372,30 @@ mod tests {
         let joined = b.node(Reshape { shape: [2, 2, 2, 15].map(Dim::from).to_vec() }, &[split]);
         let after = b.check(&[split, joined]);
         assert_eq!(count(&after, "Transpose"), 1, "{after}");
+    }
+
+    #[test]
+    fn channels_are_shuffled_where_they_lie() {
+        let mut b = Builder::new();
+        let x = b.input("x", &[1, 8, 5, 5]);
+        let mut y = b.conv(x, 8, 8, 1);
+        let part = |b: &mut Builder, x: ValueId, start: i64| {
+            let axes = [(0, 1), (start, 4), (0, 5), (0, 5)];
+            let axes = axes.map(|(start, len)| SliceAxis { start: Dim::from(start), step: 1, len: Dim::from(len) });
+            b.node(Slice { axes: axes.to_vec() }, &[x])
+        };
+        for seed in 2..4 {
+            let (left, right) = (part(&mut b, y, 0), part(&mut b, y, 4));
+            let right = b.conv(right, 4, 4, seed);
+            let joined = b.node(Concat { axis: 1 }, &[left, right]);
+            let halves = b.node(Reshape { shape: [1, 2, 4, 5, 5].map(Dim::from).to_vec() }, &[joined]);
+            let shuffled = b.transpose(halves, &[0, 2, 1, 3, 4]);
+            y = b.node(Reshape { shape: [1, 8, 5, 5].map(Dim::from).to_vec() }, &[shuffled]);
+        }
+        let pooled = b.node(Reduce { kind: ReduceKind::Mean, axes: vec![2, 3], keep: false }, &[y]);
+        let after = b.check(&[pooled]);
+        // Into channels-last, of each half after the first shuffle, and of the means.
+        assert_eq!(count(&after, "Transpose"), 4, "{after}");
     }
 
     #[test]
