@@ -7,7 +7,7 @@
 
 use super::ahead_f32::{Ahead, Later};
 use super::epilogue::Epilogue;
-use super::finish_f32::{Entered, Finishing};
+use super::finish_f32::{Area, Entered, Finishing};
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, times, whole};
 use super::stages::{Stages, Window};
@@ -53,6 +53,12 @@ pub struct MatMul<'a, E> {
     /// Applied to every element.
     pub epilogue: E,
 }
+
+/// Floats of a block whose rows are finished when all their columns are there: they are in the first-level cache still.
+const FINISH_LEN: usize = 8 * 1024;
+
+/// Rows that such a block must be able to have, or panels would be fetched for too few.
+const LEAST_FINISHED: usize = 24;
 
 /// Floats of scratch a [`MatMul`] needs on any instruction set, however `a` lies.
 pub const fn scratch_len(m: usize, k: usize, n: usize) -> usize {
@@ -248,7 +254,13 @@ impl Task for Blocks<'_> {
         } else {
             block_rows(m, k.div_ceil(stages.n)).max(most)
         };
+        // What an epilogue reads, such as a residual, lies along rows.
+        let finishing = product.finishing;
+        let at_most = FINISH_LEN / product.n.max(1);
+        let by_rows = matches!(finishing, Finishing::Apply(_)) && near && at_most >= LEAST_FINISHED;
+        let block = if by_rows { block.min(at_most / most * most) } else { block };
         let blocks = m.div_ceil(block);
+        let tiles = Product { finishing: if by_rows { Finishing::Nothing } else { finishing }, ..*product };
         let groups = panel_groups(panels, at_once).count();
         let mut later = Later::over(product.later, m.div_ceil(most) * groups * (k / 4));
         let mut top = 0;
@@ -277,13 +289,30 @@ impl Task for Blocks<'_> {
                             let a = a.add(start * product.row_stride);
                             let to = row + start;
                             let out = to * product.out_stride;
-                            product.strips(s, a, out, to, (rows, n), panel, width, &stage, &mut ahead);
+                            tiles.strips(s, a, out, to, (rows, n), panel, width, &stage, &mut ahead);
                         }
                         start += rows * n;
                     }
                     later.after(&ahead);
                     panel += width;
                 }
+            }
+            if by_rows {
+                // SAFETY: the rows of the block, whose output is the caller's.
+                let out = unsafe { product.out.add((row + top) * product.out_stride) };
+                let area = Area {
+                    tile: out,
+                    tile_stride: product.out_stride,
+                    out,
+                    out_stride: product.out_stride,
+                    row: product.row + row + top,
+                    row_step: product.row_step,
+                    col: product.col,
+                    rows: end - top,
+                    cols: product.n,
+                };
+                // SAFETY: as above; all columns of the rows have just been written.
+                unsafe { finishing.apply(area) };
             }
             top = end;
         }
