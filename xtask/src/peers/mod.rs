@@ -56,7 +56,8 @@ pub fn all(args: &Args) -> Result<bool> {
     }
     if args.filter.is_none() {
         let path = paths::root().join("docs/PERFORMANCE.md");
-        fs::write(&path, page::page(&all, empty)).with_context(|| format!("cannot write {}", path.display()))?;
+        let old = fs::read_to_string(&path).unwrap_or_default();
+        fs::write(&path, page::page(&old, &all, empty)).with_context(|| format!("cannot write {}", path.display()))?;
     }
     println!("{}", page::summary(&all));
     Ok(true)

@@ -1,7 +1,8 @@
-//! docs/PERFORMANCE.md, and the line at the end.
+//! docs/PERFORMANCE.md, a section for each instruction set it was measured on, and the line at the end.
 
 use super::{Measured, isa};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 
@@ -90,8 +91,37 @@ pub fn summary(all: &[Measured]) -> String {
     )
 }
 
-/// The whole page; `empty` is the size of a program that does nothing.
-pub fn page(all: &[Measured], empty: u64) -> String {
+/// What stands before the sections.
+const INTRODUCTION: &str = "\
+# Performance
+
+Written by `cargo xtask peers`, the section of the machine's instruction set; do not edit. Milliseconds of one run, in f32: the median over turns that all engines take one after another, and in
+brackets the fastest and the slowest turn; a ratio is the median over neighbouring turns. Each engine has the same inputs and number of threads; kiln's outputs were compared with onnxruntime's before
+anything was timed. An engine's process stands still while others have their turn. Python calls onnxruntime and OpenVINO, which costs them a few microseconds a run. The limit is what the multiplications of the
+direct algorithms take one core at its measured peak. PyTorch exported resnet50 to minilm_16, bilstm and mlp,
+with random weights; the others are as their authors published them. Of builds: seconds that cargo takes for the generated crate; bytes that the program is larger than an empty one, weights left out; working
+memory beside the most memory the other engines' processes had (for Python and libraries too).
+";
+
+/// What a section begins with.
+const SECTION: &str = "\n## ";
+
+/// The page `old` with this machine's section anew; `empty` is the size of a program that does nothing.
+pub fn page(old: &str, all: &[Measured], empty: u64) -> String {
+    with_section(old, isa(), &section(all, empty))
+}
+
+/// The sections of `old`, that of `isa` replaced or added, in alphabetical order, downwards: newer instruction sets come first.
+fn with_section(old: &str, isa: &str, section: &str) -> String {
+    let mut sections: BTreeMap<&str, &str> =
+        old.split(SECTION).skip(1).filter_map(|section| section.split_once('\n')).collect();
+    sections.insert(isa, section);
+    let sections = sections.iter().rev().map(|(isa, text)| format!("{SECTION}{isa}\n{}\n", text.trim_end()));
+    INTRODUCTION.to_string() + &sections.collect::<String>()
+}
+
+/// What was measured on this machine.
+fn section(all: &[Measured], empty: u64) -> String {
     let mut text = String::new();
     let engines: Vec<&str> = all.first().map_or(Vec::new(), |measured| {
         let timings = measured.bench["timings"].as_array().map_or(&[][..], Vec::as_slice);
@@ -101,20 +131,13 @@ pub fn page(all: &[Measured], empty: u64) -> String {
     // Writing to a string cannot fail.
     let _ = writeln!(
         text,
-        "# Performance\n\n\
-         Written by `cargo xtask peers`; do not edit. Milliseconds of one run, in f32: the median over turns that all engines take one after another, and in\n\
-         brackets the fastest and the slowest turn; a ratio is the median over neighbouring turns. Each engine has the same inputs and number of threads; kiln's outputs were compared with onnxruntime's before\n\
-         anything was timed. An engine's process stands still while others have their turn. Python calls onnxruntime and OpenVINO, which costs them a few microseconds a run. The limit is what the multiplications of the\n\
-         direct algorithms take one core at its measured peak. PyTorch exported resnet50 to minilm_16, bilstm and mlp,\n\
-         with random weights; the others are as their authors published them.\n\n\
-         Machine: {}; {} processors; {peak:.0} GFLOP/s a core; kiln generates for {}. Engines: {}.",
+        "\nMachine: {}; {} processors; {peak:.0} GFLOP/s a core. Engines: {}.",
         processor(),
         std::thread::available_parallelism().map_or(1, usize::from),
-        isa(),
         engines.join(", "),
     );
     for threads in [1, 2] {
-        let _ = writeln!(text, "\n## {threads} thread{}\n", if threads == 1 { "" } else { "s" });
+        let _ = writeln!(text, "\n### {threads} thread{}\n", if threads == 1 { "" } else { "s" });
         let _ = writeln!(
             text,
             "| network | kiln | onnxruntime | OpenVINO | kiln/onnxruntime | kiln/best | limit | of peak |"
@@ -124,9 +147,7 @@ pub fn page(all: &[Measured], empty: u64) -> String {
     }
     let _ = writeln!(
         text,
-        "\n## Builds and memory\n\n\
-         Seconds that cargo takes for the generated crate; bytes that the program is larger than an empty one, weights left out; working memory beside\n\
-         the most memory the other engines' processes had (for Python and libraries too).\n\n\
+        "\n### Builds and memory\n\n\
          | network | release s | dev s | lines | code bytes | weight bytes | arena bytes | kiln's process | onnxruntime's | OpenVINO's |\n\
          |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
     );
@@ -162,4 +183,17 @@ fn processor() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find_map(|line| line.strip_prefix("model name")).and_then(|line| line.split(": ").nth(1));
     name.unwrap_or("a processor without a name").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_replaces_its_own_kind_alone() {
+        let both = with_section(&with_section("", "avx512", "\nfast\n"), "avx2", "\n### 1 thread\nslow");
+        assert_eq!(both, format!("{INTRODUCTION}\n## avx512\n\nfast\n\n## avx2\n\n### 1 thread\nslow\n"));
+        let again = with_section(&both, "avx512", "faster");
+        assert_eq!(again, format!("{INTRODUCTION}\n## avx512\nfaster\n\n## avx2\n\n### 1 thread\nslow\n"));
+    }
 }
