@@ -102,12 +102,10 @@ impl Pass<'_> {
         if let Op::MatMul(matmul) = &node.op {
             return self.push_into_matmul(node, matmul.clone());
         }
-        let Some((base, order)) = node.inputs.iter().find_map(|id| self.pending[id.0 as usize].clone()) else {
-            return Ok(false);
-        };
+        let pending = |id: &ValueId| self.pending[id.0 as usize].clone().map(|(base, order)| (*id, base, order));
+        let Some((input, base, order)) = node.inputs.iter().find_map(pending) else { return Ok(false) };
         let sizes = self.rewriter.new.ty(base).shape.clone();
         if let Op::Reshape(Reshape { shape }) = &node.op {
-            let input = node.inputs[0];
             let Some((base_shape, order)) = order.reshaped(&sizes, shape) else { return Ok(false) };
             // What is read more than once is perhaps written in order anyway, and then is this value as well.
             if order.whole().is_none() && self.uses[input.0 as usize] > 1 {
@@ -124,8 +122,8 @@ impl Pass<'_> {
         };
         let Some((op, inputs)) = inputs else {
             // With axes that are one axis each, it may do.
-            let identity = Order::identity(rank);
-            let may = in_base(&node.op, &identity, &self.rewriter.old.ty(node.outputs[0]).shape, rank).is_some();
+            let identity = Order::identity(order.rank());
+            let may = in_base(&node.op, &identity, &self.rewriter.old.ty(input).shape, rank).is_some();
             return Ok(may && self.settle(node)? && self.push_through(node)?);
         };
         let outputs = self.rewriter.new.add_node(&node.name, op, &inputs)?;

@@ -74,6 +74,7 @@ mod tests {
     use super::*;
     use crate::eval::eval;
     use crate::ir::{Bounds, DType, Dim, Tensor, Type, ValueId};
+    use crate::ops::arg_reduce::ArgReduce;
     use crate::ops::conv::{Conv, Reads};
     use crate::ops::map::{Binary, Map, Unary};
     use crate::ops::matmul::MatMul;
@@ -393,9 +394,14 @@ mod tests {
             y = b.node(Reshape { shape: [1, 8, 5, 5].map(Dim::from).to_vec() }, &[shuffled]);
         }
         let pooled = b.node(Reduce { kind: ReduceKind::Mean, axes: vec![2, 3], keep: false }, &[y]);
-        let after = b.check(&[pooled]);
-        // Into channels-last, of each half after the first shuffle, and of the means.
-        assert_eq!(count(&after, "Transpose"), 4, "{after}");
+        let greatest = b.node(ArgReduce { axis: 1, largest: true, last: false, keep: false }, &[y]);
+        let gate = b.node(Reduce { kind: ReduceKind::Max, axes: vec![1], keep: true }, &[y]);
+        let gated = b.node(binary(Binary::Mul), &[y, gate]);
+        let odds = b.node(Softmax { axis: 1, log: false }, &[gated]);
+        let all = b.node(Reduce { kind: ReduceKind::Max, axes: vec![1, 2], keep: false }, &[odds]);
+        let after = b.check(&[pooled, greatest, all]);
+        // Into channels-last, of each half after the first shuffle, of the means, and of what ArgReduce and Softmax read in order.
+        assert_eq!(count(&after, "Transpose"), 5, "{after}");
     }
 
     #[test]
