@@ -33,7 +33,7 @@ enum Command {
     Conformance(conformance::Args),
     /// Run the front end under libFuzzer on mutated models
     Fuzz(fuzz::Args),
-    /// Time kiln beside onnxruntime and OpenVINO on the benchmark's networks, and write this instruction set's section of docs/PERFORMANCE.md
+    /// Time kiln beside onnxruntime and OpenVINO on the benchmark's networks; writes a section of docs/PERFORMANCE.md
     Peers(peers::Args),
     /// Build and run the examples for a Cortex-M4 and for aarch64, under QEMU
     Cross(cross::Args),

@@ -96,7 +96,7 @@ impl Pass<'_> {
                 Some((base, inner)) => (*base, inner.clone()),
                 None => (self.rewriter.get(node.inputs[0])?, Order::identity(perm.len())),
             };
-            self.set(node, base, inner.permuted(perm));
+            self.set(node.outputs[0], base, inner.permuted(perm));
             return Ok(true);
         }
         if let Op::MatMul(matmul) = &node.op {
@@ -112,7 +112,7 @@ impl Pass<'_> {
                 return Ok(false);
             }
             let base = self.reshape(&node.name, base, &base_shape)?;
-            self.set(node, base, order);
+            self.set(node.outputs[0], base, order);
             return Ok(true);
         }
         let rank = self.rewriter.old.ty(node.outputs[0]).rank();
@@ -132,7 +132,7 @@ impl Pass<'_> {
             Op::ArgReduce(op) if !op.keep => order.without(&[op.axis]),
             _ => order,
         };
-        self.set(node, outputs[0], order);
+        self.set(node.outputs[0], outputs[0], order);
         Ok(true)
     }
 
@@ -151,18 +151,14 @@ impl Pass<'_> {
             let sizes = self.rewriter.new.ty(base).shape.clone();
             let (base_shape, order) = order.reshaped(&sizes, &shape).ok_or("pieces side by side are not one axis")?;
             let base = self.reshape(&name, base, &base_shape)?;
-            self.put(id, base, order);
+            self.set(id, base, order);
             any = true;
         }
         Ok(any)
     }
 
-    fn set(&mut self, node: &Node, base: ValueId, order: Order) {
-        self.put(node.outputs[0], base, order);
-    }
-
     /// Says how an old value lies in a new one.
-    fn put(&mut self, old: ValueId, base: ValueId, order: Order) {
+    fn set(&mut self, old: ValueId, base: ValueId, order: Order) {
         self.pending[old.0 as usize] = None;
         if order == Order::identity(order.rank()) {
             self.rewriter.new.rename(base, &self.rewriter.old.value(old).name);
