@@ -29,12 +29,23 @@ const LOWEST: f32 = -104.0;
 /// Below this, e^x is denormal.
 pub const LOWEST_NORMAL: f32 = -87.336_54;
 
+/// So large that what is added to it is rounded to an integer, which stands in its lower bits, 127 more than it is.
+const ROUND: f32 = 12_582_912.0 + 127.0;
+
 /// n and r of x = n ln 2 + r, for |x| below 2^15.
 #[inline(always)]
 pub fn reduce<S: Simd>(s: S, x: S::F32) -> (S::F32, S::F32) {
-    let n = s.round(s.mul(x, s.splat(core::f32::consts::LOG2_E)));
+    let (n, r, _) = reduce_with_power(s, x);
+    (n, r)
+}
+
+/// n, r and 2^n of x = n ln 2 + r; 2^n for n from -127, which gives zero, to 128, which gives infinity.
+#[inline(always)]
+pub fn reduce_with_power<S: Simd>(s: S, x: S::F32) -> (S::F32, S::F32, S::F32) {
+    let sum = s.fma(x, s.splat(core::f32::consts::LOG2_E), s.splat(ROUND));
+    let n = s.sub(sum, s.splat(ROUND));
     let r = s.fma(n, s.splat(-LN2_HI), x);
-    (n, s.fma(n, s.splat(-LN2_LO), r))
+    (n, s.fma(n, s.splat(-LN2_LO), r), s.from_bits(s.shl_i32::<23>(s.to_bits(sum))))
 }
 
 /// e^r - 1 for |r| up to half of ln 2.
@@ -72,8 +83,7 @@ pub fn exp_bounded<S: Simd>(s: S, x: S::F32) -> S::F32 {
     if let Some(power) = exp_by_sixteenths(s, x) {
         return power;
     }
-    let (n, r) = reduce(s, x);
-    let power = s.from_bits(s.shl_i32::<23>(s.add_i32(s.to_i32(n), s.splat_i32(127))));
+    let (_, r, power) = reduce_with_power(s, x);
     s.fma(power, expm1_reduced(s, r), power)
 }
 
@@ -85,6 +95,13 @@ pub fn exp_flushed<S: Simd>(s: S, x: S::F32) -> S::F32 {
     }
     // This gives n = -127, and the exponent bits of 2^n come out as those of zero.
     exp_bounded(s, s.max(s.splat(-88.0), x))
+}
+
+/// 1 + e^x, infinite from 88.4 on, where powers in steps of a sixteenth are not cheap.
+#[inline(always)]
+pub fn one_and_exp<S: Simd>(s: S, x: S::F32) -> S::F32 {
+    let (_, r, power) = reduce_with_power(s, s.bounded(x, s.splat(-87.0), s.splat(89.0)));
+    s.fma(power, s.add(s.splat(1.0), expm1_reduced(s, r)), s.splat(1.0))
 }
 
 /// e^(hi + lo) for a small `lo`.

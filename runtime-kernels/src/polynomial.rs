@@ -1,15 +1,18 @@
-//! Polynomials by Horner's rule, what the math pages end in.
+//! Polynomials, what the math pages end in: Horner's rule in x² over pairs of coefficients, which waits half as often for its own
+//! results as Horner's rule in x and costs one multiplication more.
 
 use super::simd::Simd;
 
 /// `c[0] + c[1] x + c[2] x² + …`
 #[inline(always)]
 pub fn polynomial<S: Simd, const N: usize>(s: S, x: S::F32, c: [f32; N]) -> S::F32 {
-    let mut sum = s.splat(c[N - 1]);
-    let mut i = N - 1;
+    let square = s.mul(x, x);
+    let pair = |i: usize| s.fma(x, s.splat(c[i + 1]), s.splat(c[i]));
+    let mut i = N - 1 - (N - 1) % 2;
+    let mut sum = if N % 2 == 0 { pair(i) } else { s.splat(c[i]) };
     while i > 0 {
-        i -= 1;
-        sum = s.fma(sum, x, s.splat(c[i]));
+        i -= 2;
+        sum = s.fma(square, sum, pair(i));
     }
     sum
 }
