@@ -82,28 +82,37 @@ pub struct MaxPoolIndices<'a> {
 
 /// How the elements of a window become one.
 trait Fold: Copy {
-    /// What an empty window gives, before `finish`.
-    const EMPTY: f32;
+    /// What is known of the elements added so far.
+    type Sum<S: Simd>: Copy;
+    /// That of no element.
+    fn start<S: Simd>(self, s: S) -> Self::Sum<S>;
     /// Adds an element.
-    fn add<S: Simd>(self, s: S, acc: S::F32, x: S::F32) -> S::F32;
+    fn add<S: Simd>(self, s: S, sum: Self::Sum<S>, x: S::F32) -> Self::Sum<S>;
     /// The result, where `count` elements count.
-    fn finish<S: Simd>(self, s: S, acc: S::F32, count: usize) -> S::F32;
+    fn finish<S: Simd>(self, s: S, sum: Self::Sum<S>, count: usize) -> S::F32;
 }
 
 #[derive(Clone, Copy)]
 struct Greatest;
 
 impl Fold for Greatest {
-    const EMPTY: f32 = f32::NEG_INFINITY;
+    /// The greatest, and where all were numbers: a maximum that waited for what it knows of NaN would take four times as long.
+    type Sum<S: Simd> = (S::F32, S::Mask);
 
     #[inline(always)]
-    fn add<S: Simd>(self, s: S, acc: S::F32, x: S::F32) -> S::F32 {
-        s.max(acc, x)
+    fn start<S: Simd>(self, s: S) -> Self::Sum<S> {
+        let none = s.splat(f32::NEG_INFINITY);
+        (none, s.eq(none, none))
     }
 
     #[inline(always)]
-    fn finish<S: Simd>(self, _s: S, acc: S::F32, _count: usize) -> S::F32 {
-        acc
+    fn add<S: Simd>(self, s: S, (greatest, numbers): Self::Sum<S>, x: S::F32) -> Self::Sum<S> {
+        (s.max_number(greatest, x), s.and(numbers, s.eq(x, x)))
+    }
+
+    #[inline(always)]
+    fn finish<S: Simd>(self, s: S, (greatest, numbers): Self::Sum<S>, _count: usize) -> S::F32 {
+        s.select(numbers, greatest, s.splat(f32::NAN))
     }
 }
 
@@ -111,16 +120,21 @@ impl Fold for Greatest {
 struct Mean;
 
 impl Fold for Mean {
-    const EMPTY: f32 = 0.0;
+    type Sum<S: Simd> = S::F32;
 
     #[inline(always)]
-    fn add<S: Simd>(self, s: S, acc: S::F32, x: S::F32) -> S::F32 {
-        s.add(acc, x)
+    fn start<S: Simd>(self, s: S) -> S::F32 {
+        s.splat(0.0)
     }
 
     #[inline(always)]
-    fn finish<S: Simd>(self, s: S, acc: S::F32, count: usize) -> S::F32 {
-        s.div(acc, s.splat(count.max(1) as f32))
+    fn add<S: Simd>(self, s: S, sum: S::F32, x: S::F32) -> S::F32 {
+        s.add(sum, x)
+    }
+
+    #[inline(always)]
+    fn finish<S: Simd>(self, s: S, sum: S::F32, count: usize) -> S::F32 {
+        s.div(sum, s.splat(count.max(1) as f32))
     }
 }
 
@@ -144,42 +158,48 @@ impl Norm {
 }
 
 impl Fold for Norm {
-    const EMPTY: f32 = 0.0;
+    type Sum<S: Simd> = S::F32;
 
     #[inline(always)]
-    fn add<S: Simd>(self, s: S, acc: S::F32, x: S::F32) -> S::F32 {
+    fn start<S: Simd>(self, s: S) -> S::F32 {
+        s.splat(0.0)
+    }
+
+    #[inline(always)]
+    fn add<S: Simd>(self, s: S, sum: S::F32, x: S::F32) -> S::F32 {
         match self.0 {
-            1 => s.add(acc, s.abs(x)),
-            2 => s.fma(x, x, acc),
-            p => s.add(acc, Self::power(s, s.abs(x), p)),
+            1 => s.add(sum, s.abs(x)),
+            2 => s.fma(x, x, sum),
+            p => s.add(sum, Self::power(s, s.abs(x), p)),
         }
     }
 
     /// The p-th root by Newton's iteration. Dividing the bits of a float by p divides its logarithm to within 0.09, so
     /// the first guess is off by less than 0.07 / p, and three steps that square the error reach rounding.
     #[inline(always)]
-    fn finish<S: Simd>(self, s: S, acc: S::F32, _count: usize) -> S::F32 {
+    fn finish<S: Simd>(self, s: S, sum: S::F32, _count: usize) -> S::F32 {
         match self.0 {
-            0 | 1 => return acc,
-            2 => return s.sqrt(acc),
+            0 | 1 => return sum,
+            2 => return s.sqrt(sum),
             _ => {}
         }
         let p = self.0 as f32;
         let one = s.to_f32(s.to_bits(s.splat(1.0)));
-        let bits = s.to_f32(s.to_bits(acc));
+        let bits = s.to_f32(s.to_bits(sum));
         let guess = s.fma(s.sub(bits, one), s.splat(1.0 / p), one);
         let mut root = s.from_bits(s.to_i32(guess));
         for _ in 0..4 {
-            let quotient = s.div(acc, Self::power(s, root, self.0 - 1));
+            let quotient = s.div(sum, Self::power(s, root, self.0 - 1));
             root = s.mul(s.fma(root, s.splat(p - 1.0), quotient), s.splat(1.0 / p));
         }
         // Zero, infinity and NaN are their own roots.
-        let finite = s.and(s.lt(s.splat(0.0), acc), s.lt(acc, s.splat(f32::INFINITY)));
-        s.select(finite, root, acc)
+        let finite = s.and(s.lt(s.splat(0.0), sum), s.lt(sum, s.splat(f32::INFINITY)));
+        s.select(finite, root, sum)
     }
 }
 
 /// The part of a window inside the input.
+#[derive(Clone, Copy)]
 pub(super) struct Clip {
     /// Offset of the first pixel in the image, in pixels.
     pub from: usize,
@@ -189,20 +209,31 @@ pub(super) struct Clip {
 }
 
 impl Clip {
-    /// That of the window at output pixel `at`.
+    /// Those of the windows at a line of output pixels, whose column is not known yet.
     #[inline(always)]
-    fn new(shape: &PoolShape, at: [usize; 3]) -> Self {
-        let lines = [shape.input[1] * shape.input[2], shape.input[2], 1];
+    fn line(shape: &PoolShape, d: usize, h: usize) -> Self {
         let mut clip = Self { from: 0, count: [0; 3], pitch: [0; 3] };
-        for dim in 0..3 {
-            let start = at[dim] * shape.stride[dim];
-            let (pad, dilation) = (shape.pad[dim], shape.dilation[dim]);
-            let taps: Range<usize> = taps_inside(start, pad, shape.input[dim], shape.kernel[dim], dilation);
-            clip.count[dim] = taps.len();
-            clip.pitch[dim] = dilation * lines[dim];
-            clip.from += (start + taps.start * dilation).saturating_sub(pad) * lines[dim];
-        }
+        clip.meet(shape, 0, d, shape.input[1] * shape.input[2]);
+        clip.meet(shape, 1, h, shape.input[2]);
         clip
+    }
+
+    /// That of the window at column `w` of the line.
+    #[inline(always)]
+    fn at(mut self, shape: &PoolShape, w: usize) -> Self {
+        self.meet(shape, 2, w, 1);
+        self
+    }
+
+    /// Clips dimension `dim`, whose pixels are `pitch` apart, for the windows at `at` in it.
+    #[inline(always)]
+    fn meet(&mut self, shape: &PoolShape, dim: usize, at: usize, pitch: usize) {
+        let start = at * shape.stride[dim];
+        let (pad, dilation) = (shape.pad[dim], shape.dilation[dim]);
+        let taps: Range<usize> = taps_inside(start, pad, shape.input[dim], shape.kernel[dim], dilation);
+        self.count[dim] = taps.len();
+        self.pitch[dim] = dilation * pitch;
+        self.from += (start + taps.start * dilation).saturating_sub(pad) * pitch;
     }
 
     /// How many pixels there are.
@@ -234,8 +265,9 @@ fn windows_of(shape: &PoolShape, lines: Range<usize>, mut each: impl FnMut(usize
     let [depth, height, width] = shape.output;
     for line in lines {
         let (entry, d, h) = (line / height / depth, line / height % depth, line % height);
+        let clip = Clip::line(shape, d, h);
         for w in 0..width {
-            each(line * width + w, entry, Clip::new(shape, [d, h, w]), [d, h, w]);
+            each(line * width + w, entry, clip.at(shape, w), [d, h, w]);
         }
     }
 }
@@ -267,53 +299,68 @@ unsafe fn pool<S: Simd, F: Fold>(
         let count = if include_pad { padded_count(shape, at) } else { clip.len() };
         assert!(clip.end() * channels <= x.len());
         let mut c = 0;
-        while c + 4 * S::LANES <= channels {
-            let acc = vectors::<S, F, 4>(s, x, &clip, channels, c, S::LANES, fold);
-            for (j, &acc) in acc.iter().enumerate() {
-                s.store(fold.finish(s, acc, count), &mut out[c + j * S::LANES..]);
-            }
-            c += 4 * S::LANES;
-        }
         while c < channels {
-            let n = (channels - c).min(S::LANES);
-            let [acc] = vectors::<S, F, 1>(s, x, &clip, channels, c, n, fold);
-            s.store_part(fold.finish(s, acc, count), &mut out[c..c + n]);
-            c += n;
+            let left = channels - c;
+            c += match left / S::LANES {
+                0 => {
+                    let sum = window::<S, F>(s, x, &clip, channels, c, fold);
+                    s.store_part(fold.finish(s, sum, count), &mut out[c..]);
+                    left
+                }
+                1 => vectors::<S, F, 1>(s, out, x, &clip, channels, c, fold, count),
+                2 => vectors::<S, F, 2>(s, out, x, &clip, channels, c, fold, count),
+                3 => vectors::<S, F, 3>(s, out, x, &clip, channels, c, fold, count),
+                _ => vectors::<S, F, 4>(s, out, x, &clip, channels, c, fold, count),
+            };
         }
     });
 }
 
-/// Folds `N` vectors of channels from `c` over a window, the last one of `n` channels.
+/// Folds `N` vectors of channels from `c` on over a window, and gives their number.
 #[inline(always)]
 fn vectors<S: Simd, F: Fold, const N: usize>(
     s: S,
+    out: &mut [f32],
     x: &[f32],
     clip: &Clip,
     channels: usize,
     c: usize,
-    n: usize,
     fold: F,
-) -> [S::F32; N] {
-    let mut acc = [s.splat(F::EMPTY); N];
+    count: usize,
+) -> usize {
+    let mut sums = [fold.start(s); N];
     for d in 0..clip.count[0] {
         for h in 0..clip.count[1] {
             let mut at = (clip.from + d * clip.pitch[0] + h * clip.pitch[1]) * channels + c;
             for _ in 0..clip.count[2] {
-                for (j, acc) in acc.iter_mut().enumerate() {
-                    let v = if n == S::LANES {
-                        // SAFETY: `pool` checked the window's last pixel, all channels included, and the channels from
-                        // `c` fill `N` vectors.
-                        unsafe { s.load_ptr(x.as_ptr().add(at + j * S::LANES)) }
-                    } else {
-                        s.load_part(&x[at..at + n])
-                    };
-                    *acc = fold.add(s, *acc, v);
+                for (j, sum) in sums.iter_mut().enumerate() {
+                    // SAFETY: `pool` checked the window's last pixel, all channels included, and the channels from `c` on
+                    // fill `N` vectors.
+                    *sum = fold.add(s, *sum, unsafe { s.load_ptr(x.as_ptr().add(at + j * S::LANES)) });
                 }
                 at += clip.pitch[2] * channels;
             }
         }
     }
-    acc
+    for (j, &sum) in sums.iter().enumerate() {
+        s.store(fold.finish(s, sum, count), &mut out[c + j * S::LANES..]);
+    }
+    N * S::LANES
+}
+
+/// Folds the channels from `c` on, fewer than a vector, over a window.
+#[inline(always)]
+fn window<S: Simd, F: Fold>(s: S, x: &[f32], clip: &Clip, channels: usize, c: usize, fold: F) -> F::Sum<S> {
+    let mut sum = fold.start(s);
+    for d in 0..clip.count[0] {
+        for h in 0..clip.count[1] {
+            for w in 0..clip.count[2] {
+                let pixel = clip.from + d * clip.pitch[0] + h * clip.pitch[1] + w * clip.pitch[2];
+                sum = fold.add(s, sum, s.load_part(&x[pixel * channels + c..(pixel + 1) * channels]));
+            }
+        }
+    }
+    sum
 }
 
 /// How many positions of a window lie within the input and its padding.

@@ -147,6 +147,11 @@ pub trait Simd: Copy + 'static {
     fn min(self, a: Self::F32, b: Self::F32) -> Self::F32;
     /// The greater, NaN where either is NaN; cheaper on x86-64 with a constant first.
     fn max(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// The greater of two numbers; either of them where one is NaN.
+    #[inline(always)]
+    fn max_number(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        self.max(a, b)
+    }
     /// `a` between two bounds that are no NaN; NaN where `a` is.
     #[inline(always)]
     fn bounded(self, a: Self::F32, low: Self::F32, high: Self::F32) -> Self::F32 {

@@ -100,9 +100,27 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     fn store_part(self, v: __m256, dst: &mut [f32]) {
-        let n = dst.len().min(8);
-        // SAFETY: only the first `n` lanes are written, and `dst` has as many.
-        unsafe { _mm256_maskstore_ps(dst.as_mut_ptr(), first(n), v) }
+        // By halves, since a store with a mask takes some processors as long as twenty without.
+        let n = dst.len();
+        // SAFETY: what the length says is written at most: eight lanes, or four, two and one of its bits.
+        unsafe {
+            let mut dst = dst.as_mut_ptr();
+            if n >= 8 {
+                return _mm256_storeu_ps(dst, v);
+            }
+            let mut rest = _mm256_castps256_ps128(v);
+            if n & 4 != 0 {
+                _mm_storeu_ps(dst, rest);
+                (rest, dst) = (_mm256_extractf128_ps::<1>(v), dst.add(4));
+            }
+            if n & 2 != 0 {
+                _mm_store_sd(dst.cast(), _mm_castps_pd(rest));
+                (rest, dst) = (_mm_movehl_ps(rest, rest), dst.add(2));
+            }
+            if n & 1 != 0 {
+                _mm_store_ss(dst, rest);
+            }
+        }
     }
     #[inline(always)]
     fn prefetch(self, src: *const f32) {
@@ -156,6 +174,10 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn max(self, a: __m256, b: __m256) -> __m256 {
         avx2!(_mm256_blendv_ps(_mm256_max_ps(a, b), a, is_nan(a)))
+    }
+    #[inline(always)]
+    fn max_number(self, a: __m256, b: __m256) -> __m256 {
+        avx2!(_mm256_max_ps(a, b))
     }
     #[inline(always)]
     fn bounded(self, a: __m256, low: __m256, high: __m256) -> __m256 {

@@ -227,6 +227,10 @@ impl Simd for Avx512 {
         avx512!(_mm512_mask_max_ps(a, ordered(a), a, b))
     }
     #[inline(always)]
+    fn max_number(self, a: __m512, b: __m512) -> __m512 {
+        avx512!(_mm512_max_ps(a, b))
+    }
+    #[inline(always)]
     fn bounded(self, a: __m512, low: __m512, high: __m512) -> __m512 {
         // The instructions give their second operand where either is NaN.
         avx512!(_mm512_min_ps(high, _mm512_max_ps(low, a)))

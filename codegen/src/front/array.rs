@@ -2,10 +2,11 @@
 
 use super::cx::{Cx, Entry, Results, one};
 use crate::ir::{DType, Dim, Tensor, ValueId};
+use crate::ops::broadcast::broadcast;
 use crate::ops::concat::Concat;
 use crate::ops::expand::Expand;
 use crate::ops::gather::Gather;
-use crate::ops::map::{Binary, Map, broadcast};
+use crate::ops::map::{Binary, Map};
 use crate::ops::pad::{Pad, PadMode};
 use crate::ops::range::Range;
 use crate::ops::slice::{Slice, SliceAxis};

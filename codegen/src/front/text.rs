@@ -84,7 +84,7 @@ fn limited(cx: &mut Cx, x: ValueId, what: String, size: Dim, most: i64) -> Resul
 /// StringConcat.
 pub fn concat(cx: &mut Cx) -> Results {
     let (a, b) = (cx.text(0)?, cx.text(1)?);
-    let shape = crate::ops::map::broadcast(&cx.ty(a).shape, &cx.ty(b).shape)?;
+    let shape = crate::ops::broadcast::broadcast(&cx.ty(a).shape, &cx.ty(b).shape)?;
     let mut spread = |x: ValueId| match cx.ty(x).shape == shape {
         true => Ok(x),
         false => cx.add(Expand { shape: shape.clone() }, &[x]),

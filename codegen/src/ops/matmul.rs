@@ -1,7 +1,8 @@
 //! Matrix products.
 
+use super::broadcast::{broadcast, broadcast_equalities, collapse};
 use super::epilogue;
-use super::map::{Binary, Map, broadcast, broadcast_equalities, collapse};
+use super::map::{Binary, Map};
 use super::operands::{count, fixed, has_shape, is_number, is_of, result};
 use super::packed::packed;
 use super::window::three;

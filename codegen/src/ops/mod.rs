@@ -128,6 +128,7 @@ macro_rules! ops {
 }
 
 mod epilogue;
+mod lane;
 mod operands;
 mod packed;
 mod recurrent;
@@ -140,6 +141,7 @@ pub mod arg_reduce;
 pub mod assume;
 pub mod attention;
 pub mod branch;
+pub mod broadcast;
 pub mod compress;
 pub mod concat;
 pub mod conv;
