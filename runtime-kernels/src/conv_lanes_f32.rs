@@ -315,7 +315,7 @@ impl Task for AnyTile {
         macro_rules! dispatch {
             ($(($rows:literal, $of:literal))*) => {
                 match rows {
-                    $($rows if const { S::TILE_ROWS[0] == $of } => s.enter(Tile::<$rows, 1>(&operands)),)*
+                    $($rows if const { S::TILE_ROWS[0] == $of } => s.enter(Tile::<$rows, PANEL>(&operands)),)*
                     _ => unreachable!("no tile has so many rows"),
                 }
             };
@@ -324,10 +324,10 @@ impl Task for AnyTile {
     }
 }
 
-/// `ROWS` pixels by a panel.
-struct Tile<'a, const ROWS: usize, const PANELS: usize>(&'a Operands);
+/// `ROWS` pixels by the columns of a panel.
+struct Tile<'a, const ROWS: usize, const COLS: usize>(&'a Operands);
 
-impl<const ROWS: usize, const PANELS: usize> Task for Tile<'_, ROWS, PANELS> {
+impl<const ROWS: usize, const COLS: usize> Task for Tile<'_, ROWS, COLS> {
     type Out = ();
 
     #[inline(always)]

@@ -12,7 +12,7 @@ use super::epilogue::Epilogue;
 use super::finish_f32::{Area, Entered, Finishing};
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, own, parts, times, whole};
-use super::tile_f32::{Accumulators, MOST_ROWS, PANEL, columns, rows};
+use super::tile_f32::{Accumulators, HALF, MOST_ROWS, PANEL, columns, rows};
 use super::window::volume;
 
 /// Input pixels from pixel to pixel of an output line.
@@ -245,10 +245,10 @@ struct Tiles<'a> {
     last: usize,
 }
 
-/// Tiles over a number of panels known only when they run.
+/// Tiles over a number of columns known only when they run.
 struct AnyTiles<'a, const STEP: usize> {
     tiles: Tiles<'a>,
-    panels: usize,
+    cols: usize,
 }
 
 impl<const STEP: usize> Task for AnyTiles<'_, STEP> {
@@ -256,18 +256,27 @@ impl<const STEP: usize> Task for AnyTiles<'_, STEP> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { tiles, panels } = self;
+        let Self { tiles, cols } = self;
         macro_rules! dispatch {
-            ($(($rows:literal, $panels:literal))*) => {
-                match panels {
-                    $($panels if const { S::TILE_ROWS[$panels - 1] == $rows } => {
-                        s.enter(InRows::<$rows, $panels, STEP>(&tiles))
+            ($(($rows:literal, $cols:literal))*) => {
+                match cols {
+                    $($cols if const { rows::<S>($cols) == $rows } => {
+                        s.enter(InRows::<$rows, $cols, STEP>(&tiles))
                     })*
-                    _ => unreachable!("no tile has so many panels"),
+                    _ => unreachable!("no tile has so many columns"),
                 }
             };
         }
-        dispatch!((3, 1)(6, 1)(14, 1)(14, 2));
+        dispatch!((6, 8)(12, 8)(3, 16)(6, 16)(14, 16)(14, 32));
+    }
+}
+
+/// Rows of the tile over so many columns, 0 where there is none; over half a panel it is twice as high as over one, so that as
+/// many sums are under way.
+const fn rows<S: Simd>(cols: usize) -> usize {
+    match cols.div_ceil(PANEL) {
+        1 if cols <= HALF && S::LANES <= HALF => 2 * S::TILE_ROWS[0],
+        panels => S::TILE_ROWS[panels - 1],
     }
 }
 
@@ -286,19 +295,21 @@ impl<const STEP: usize> Task for Line<'_, STEP> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { tiles, pixels, cols } = self;
-        let (panels, dst_stride) = (cols.div_ceil(PANEL), tiles.dst_stride);
-        let rows = S::TILE_ROWS[panels - 1];
-        let last = cols - (panels - 1) * PANEL;
+        let dst_stride = tiles.dst_stride;
+        let width = if cols <= HALF && S::LANES <= HALF { HALF } else { cols.next_multiple_of(PANEL) };
+        let rows = rows::<S>(cols);
+        // Of the last vectors, the columns that there are.
+        let last = cols + S::LANES - width;
         let writes_parts = const { S::CHEAP_PARTS && S::LANES == PANEL };
         // SAFETY: the windows of a tile's pixels from any pixel on lie within the band; what is written are this line's pixels.
         let from = |pixel: usize| unsafe { (tiles.a.add(pixel * STEP), tiles.dst.add(pixel * dst_stride)) };
-        if pixels >= rows && (last == PANEL || writes_parts) {
-            let tiles = Tiles { last: last.min(S::LANES), ..tiles };
-            s.enter(AnyTiles::<STEP> { tiles: Tiles { n: pixels / rows, ..tiles }, panels });
+        if pixels >= rows && (cols == width || writes_parts) {
+            let tiles = Tiles { last, ..tiles };
+            s.enter(AnyTiles::<STEP> { tiles: Tiles { n: pixels / rows, ..tiles }, cols: width });
             if !pixels.is_multiple_of(rows) {
                 // The last tile begins early enough to be whole, and computes some pixels again.
                 let (a, dst) = from(pixels - rows);
-                s.enter(AnyTiles::<STEP> { tiles: Tiles { n: 1, a, dst, ..tiles }, panels });
+                s.enter(AnyTiles::<STEP> { tiles: Tiles { n: 1, a, dst, ..tiles }, cols: width });
             }
             return;
         }
@@ -306,21 +317,20 @@ impl<const STEP: usize> Task for Line<'_, STEP> {
         let tile: *mut f32 = spill.as_mut_ptr().cast();
         for pixel in (0..pixels).step_by(rows) {
             let (a, dst) = from(pixel);
-            let stride = panels * PANEL;
-            let tiles = Tiles { n: 1, a, dst: tile, dst_stride: stride, last: S::LANES, ..tiles };
-            s.enter(AnyTiles::<STEP> { tiles, panels });
+            let tiles = Tiles { n: 1, a, dst: tile, dst_stride: width, last: S::LANES, ..tiles };
+            s.enter(AnyTiles::<STEP> { tiles, cols: width });
             for r in 0..rows.min(pixels - pixel) {
                 // SAFETY: the columns of a pixel of the tile, and of the output.
-                unsafe { core::ptr::copy_nonoverlapping(tile.add(r * stride), dst.add(r * dst_stride), cols) };
+                unsafe { core::ptr::copy_nonoverlapping(tile.add(r * width), dst.add(r * dst_stride), cols) };
             }
         }
     }
 }
 
-/// Tiles of `ROWS` pixels by `PANELS` panels, one after another.
-struct InRows<'a, const ROWS: usize, const PANELS: usize, const STEP: usize>(&'a Tiles<'a>);
+/// Tiles of `ROWS` pixels by `COLS` columns, one after another.
+struct InRows<'a, const ROWS: usize, const COLS: usize, const STEP: usize>(&'a Tiles<'a>);
 
-impl<const ROWS: usize, const PANELS: usize, const STEP: usize> Task for InRows<'_, ROWS, PANELS, STEP> {
+impl<const ROWS: usize, const COLS: usize, const STEP: usize> Task for InRows<'_, ROWS, COLS, STEP> {
     type Out = ();
 
     #[inline(always)]
@@ -365,7 +375,7 @@ impl<const ROWS: usize, const PANELS: usize, const STEP: usize> Task for InRows<
                 }
                 rows!(r, {
                     columns!(c, {
-                        let n = if (c + 1) * S::LANES == PANELS * PANEL { last } else { S::LANES };
+                        let n = if (c + 1) * S::LANES == COLS { last } else { S::LANES };
                         s.store_first(acc[r][c], dst.add(r * dst_stride + c * S::LANES), n);
                     });
                 });

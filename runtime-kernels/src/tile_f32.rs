@@ -1,7 +1,7 @@
 //! The f32 micro-kernel: a tile of rows by 16-column panels that stays in registers over the whole of k.
 //!
 //! A tile reads the rows of A where they lie, a constant stride apart; nothing here copies A. It is compiled once per
-//! (instruction set, rows, panels); epilogues are behind a [`Finishing`], so neither the number of layers nor of epilogues
+//! (instruction set, rows, columns); epilogues are behind a [`Finishing`], so neither the number of layers nor of epilogues
 //! multiplies the number of tiles.
 
 use core::mem::MaybeUninit;
@@ -15,6 +15,10 @@ use super::tiles::Tiles;
 
 /// Columns of a weight panel, on every instruction set.
 pub const PANEL: usize = 16;
+
+/// Columns of the narrowest tile, where vectors are no wider: what is left of products whose columns end within the first half of
+/// a panel. It is twice as high as those over a panel, so that as many sums are under way.
+pub(super) const HALF: usize = PANEL / 2;
 
 /// Most rows of a tile on any instruction set.
 pub const MOST_ROWS: usize = 14;
@@ -202,6 +206,23 @@ impl Strips<'_> {
     const fn writes_parts<S: Simd>() -> bool {
         S::CHEAP_PARTS && S::LANES == PANEL
     }
+
+    /// Half a panel of so many rows, cut anew.
+    #[inline(always)]
+    fn halves<S: Simd>(s: S, rows: usize, operands: Operands) {
+        let most = 2 * S::TILE_ROWS[0];
+        let rest = rows % most;
+        let [first, second] = shares(rest, rest.div_ceil(S::TILE_ROWS[0]));
+        let mut start = 0;
+        for (rows, strips) in [(most, rows / most), first, second] {
+            if strips > 0 {
+                let (a, dst) = (start * operands.row_stride, start * operands.dst_stride);
+                let (a, dst) = (operands.a.wrapping_add(a), operands.dst.wrapping_add(dst));
+                s.enter(AnyTile { rows, cols: HALF, operands: Operands { strips, a, dst, ..operands } });
+                start += rows * strips;
+            }
+        }
+    }
 }
 
 impl Task for Strips<'_> {
@@ -250,8 +271,15 @@ impl Task for Strips<'_> {
         };
         // Of the last panel, the columns that there are.
         let last = cols - (panels - 1) * PANEL;
+        let half = panels == 1 && last <= HALF && const { S::LANES <= HALF };
+        if half && last == HALF {
+            Self::halves(s, rows * n, operands);
+            // SAFETY: the area is what the strips just wrote.
+            return unsafe { finishing.apply(area) };
+        }
+        let width = if half { HALF } else { panels * PANEL };
         if last == PANEL || const { Self::writes_parts::<S>() } {
-            s.enter(AnyTile { rows, panels, operands: Operands { last: last.min(S::LANES), ..operands } });
+            s.enter(AnyTile { rows, cols: width, operands: Operands { last: last.min(S::LANES), ..operands } });
             // SAFETY: the area is what the strips just wrote.
             return unsafe { finishing.apply(area) };
         }
@@ -269,7 +297,7 @@ impl Task for Strips<'_> {
                 s.enter(Finish { area: aside, epilogue: Identity });
             }
             let operands = Operands { strips: 1, a, dst: tile, dst_stride: 4 * PANEL, ..operands };
-            s.enter(AnyTile { rows, panels, operands });
+            s.enter(AnyTile { rows, cols: width, operands });
             match finishing {
                 // SAFETY: the valid columns of the tile and of the strip.
                 Finishing::Apply(_) => unsafe { finishing.apply(back) },
@@ -305,10 +333,10 @@ struct Operands {
     ahead: *mut Ahead,
 }
 
-/// A tile whose numbers of rows and panels are known only when it runs.
+/// A tile whose numbers of rows and columns are known only when it runs.
 struct AnyTile {
     rows: usize,
-    panels: usize,
+    cols: usize,
     operands: Operands,
 }
 
@@ -317,17 +345,18 @@ impl Task for AnyTile {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { rows, panels, operands } = self;
+        let Self { rows, cols, operands } = self;
         macro_rules! dispatch {
             ($($rows:literal)*) => {
-                match (rows, panels) {
+                match (rows, cols) {
                     $(
-                        ($rows, 1) if const { has::<S>($rows, 1) } => s.enter(Tile::<$rows, 1>(&operands)),
-                        ($rows, 2) if const { has::<S>($rows, 2) } => s.enter(Tile::<$rows, 2>(&operands)),
-                        ($rows, 3) if const { has::<S>($rows, 3) } => s.enter(Tile::<$rows, 3>(&operands)),
-                        ($rows, 4) if const { has::<S>($rows, 4) } => s.enter(Tile::<$rows, 4>(&operands)),
+                        ($rows, 8) if const { has::<S>($rows, 8) } => s.enter(Tile::<$rows, 8>(&operands)),
+                        ($rows, 16) if const { has::<S>($rows, 16) } => s.enter(Tile::<$rows, 16>(&operands)),
+                        ($rows, 32) if const { has::<S>($rows, 32) } => s.enter(Tile::<$rows, 32>(&operands)),
+                        ($rows, 48) if const { has::<S>($rows, 48) } => s.enter(Tile::<$rows, 48>(&operands)),
+                        ($rows, 64) if const { has::<S>($rows, 64) } => s.enter(Tile::<$rows, 64>(&operands)),
                     )*
-                    _ => halves(s, rows, panels, operands),
+                    _ => narrower(s, rows, cols, operands),
                 }
             };
         }
@@ -335,29 +364,32 @@ impl Task for AnyTile {
     }
 }
 
-/// Whether there is a tile of so many rows and panels, which [`strips`] are cut to; wide ones are for long strips alone.
-const fn has<S: Simd>(rows: usize, panels: usize) -> bool {
-    let most = S::TILE_ROWS[panels - 1];
-    rows <= most && (rows <= LOW_ROWS || rows == most) && (panels <= 2 || rows >= 5)
+/// Whether there is a tile of so many rows and columns, which [`strips`] are cut to; wide ones are for long strips alone.
+const fn has<S: Simd>(rows: usize, cols: usize) -> bool {
+    if cols < PANEL {
+        return S::LANES <= cols && (rows <= S::TILE_ROWS[0] || rows == 2 * S::TILE_ROWS[0]);
+    }
+    let most = S::TILE_ROWS[cols / PANEL - 1];
+    rows <= most && (rows <= LOW_ROWS || rows == most) && (cols <= 2 * PANEL || rows >= 5)
 }
 
 /// Does with two narrower tiles what is too low for its width.
 #[inline(always)]
-fn halves<S: Simd>(s: S, rows: usize, panels: usize, operands: Operands) {
-    assert!(panels > 2, "no tile has so many rows");
-    let (left, right) = (2, panels - 2);
+fn narrower<S: Simd>(s: S, rows: usize, cols: usize, operands: Operands) {
+    assert!(cols > 2 * PANEL, "no tile has so many rows");
+    let (left, right) = (2 * PANEL, cols - 2 * PANEL);
     let Operands { b, panel_stride, bias, dst, .. } = operands;
-    s.enter(AnyTile { rows, panels: left, operands: Operands { last: S::LANES, ..operands } });
+    s.enter(AnyTile { rows, cols: left, operands: Operands { last: S::LANES, ..operands } });
     // SAFETY: the panels and columns after the first two.
-    let (b, dst) = unsafe { (b.add(left * panel_stride), dst.add(left * PANEL)) };
-    let bias = if bias.is_null() { bias } else { bias.wrapping_add(left * PANEL) };
+    let (b, dst) = unsafe { (b.add(2 * panel_stride), dst.add(left)) };
+    let bias = if bias.is_null() { bias } else { bias.wrapping_add(left) };
     let mut nothing = Ahead::NONE;
     let ahead = &raw mut nothing;
-    s.enter(AnyTile { rows, panels: right, operands: Operands { b, dst, bias, ahead, ..operands } });
+    s.enter(AnyTile { rows, cols: right, operands: Operands { b, dst, bias, ahead, ..operands } });
 }
 
-/// `ROWS` rows by `PANELS` panels of 16 columns.
-struct Tile<'a, const ROWS: usize, const PANELS: usize>(&'a Operands);
+/// `ROWS` rows by `COLS` columns, of which a panel has 16.
+struct Tile<'a, const ROWS: usize, const COLS: usize>(&'a Operands);
 
 /// The accumulators of a tile: rows, and the vectors of all panels side by side, of which two times four are the most.
 pub(super) type Accumulators<V, const ROWS: usize> = [[V; 8]; ROWS];
@@ -382,7 +414,7 @@ macro_rules! columns {
         columns!($c, $body, 0 1 2 3 4 5 6 7)
     };
     ($c:ident, $body:expr, $($column:literal)*) => {
-        $(if $column < PANELS * (PANEL / S::LANES) {
+        $(if $column < COLS / S::LANES {
             let $c = $column;
             $body
         })*
@@ -419,17 +451,17 @@ impl<const ROWS: usize> Rows<ROWS> {
     }
 }
 
-impl<const ROWS: usize, const PANELS: usize> Tile<'_, ROWS, PANELS> {
+impl<const ROWS: usize, const COLS: usize> Tile<'_, ROWS, COLS> {
     /// The lanes of vector `c` of a row that are columns.
     #[inline(always)]
     fn lanes<S: Simd>(&self, c: usize) -> usize {
-        if (c + 1) * S::LANES == PANELS * PANEL { self.0.last } else { S::LANES }
+        if (c + 1) * S::LANES == COLS { self.0.last } else { S::LANES }
     }
 
     /// Adds the products of one element of k to the accumulators.
     ///
     /// # Safety
-    /// `a` must be readable at each row, and `b` over each panel's 16 columns.
+    /// `a` must be readable at each row, and `b` over the columns in each panel.
     #[inline(always)]
     unsafe fn step<S: Simd>(&self, s: S, acc: &mut Accumulators<S::F32, ROWS>, a: Rows<ROWS>, b: *const f32) {
         let vectors = const { PANEL / S::LANES };
@@ -470,7 +502,7 @@ impl<const ROWS: usize, const PANELS: usize> Tile<'_, ROWS, PANELS> {
                         for _ in 0..window.run / 4 {
                             until = until.wrapping_add(lines * step);
                             while near != until {
-                                for panel in 0..PANELS {
+                                for panel in 0..const { COLS.div_ceil(PANEL) } {
                                     s.prefetch(near.wrapping_add(panel * stride));
                                 }
                                 near = near.wrapping_add(step);
@@ -497,7 +529,7 @@ impl<const ROWS: usize, const PANELS: usize> Tile<'_, ROWS, PANELS> {
     }
 }
 
-impl<const ROWS: usize, const PANELS: usize> Task for Tile<'_, ROWS, PANELS> {
+impl<const ROWS: usize, const COLS: usize> Task for Tile<'_, ROWS, COLS> {
     type Out = ();
 
     #[inline(always)]
