@@ -1,6 +1,7 @@
 //! The band of input pixels behind a block of output pixels, with the padding written out.
 
 use super::conv_f32::Walk;
+use super::copy::copy_run;
 use super::simd::{Simd, Task};
 
 /// Copies the input pixels of a group's channels behind a block of output pixels to `band`, `[extent][c_in]`, zero where they
@@ -20,7 +21,7 @@ impl Task for FillBand<'_> {
     type Out = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
+    fn run<S: Simd>(self, s: S) {
         let Self { band, x, walk, first, extent, groups, c_in } = self;
         let input = walk.input;
         let at = |dim: usize, i: usize| (first[dim] * walk.stride[dim] + i).wrapping_add_signed(-walk.pad[dim]);
@@ -47,7 +48,12 @@ impl Task for FillBand<'_> {
                     line.copy_from_slice(&x[from..from + line.len()]);
                 } else {
                     for (i, to) in line.chunks_exact_mut(c_in).enumerate() {
-                        to.copy_from_slice(&x[from + i * groups * c_in..][..c_in]);
+                        let pixel = &x[from + i * groups * c_in..][..c_in];
+                        let whole = c_in - c_in % S::LANES;
+                        for c in (0..whole).step_by(S::LANES) {
+                            s.store(s.load(&pixel[c..]), &mut to[c..]);
+                        }
+                        copy_run(&mut to[whole..], &pixel[whole..]);
                     }
                 }
             }

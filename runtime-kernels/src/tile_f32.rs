@@ -210,11 +210,8 @@ impl Strips<'_> {
     /// Half a panel of so many rows, cut anew.
     #[inline(always)]
     fn halves<S: Simd>(s: S, rows: usize, operands: Operands) {
-        let most = 2 * S::TILE_ROWS[0];
-        let rest = rows % most;
-        let [first, second] = shares(rest, rest.div_ceil(S::TILE_ROWS[0]));
         let mut start = 0;
-        for (rows, strips) in [(most, rows / most), first, second] {
+        for (rows, strips) in shares(rows, rows.div_ceil(2 * S::TILE_ROWS[0])) {
             if strips > 0 {
                 let (a, dst) = (start * operands.row_stride, start * operands.dst_stride);
                 let (a, dst) = (operands.a.wrapping_add(a), operands.dst.wrapping_add(dst));
@@ -367,7 +364,7 @@ impl Task for AnyTile {
 /// Whether there is a tile of so many rows and columns, which [`strips`] are cut to; wide ones are for long strips alone.
 const fn has<S: Simd>(rows: usize, cols: usize) -> bool {
     if cols < PANEL {
-        return S::LANES <= cols && (rows <= S::TILE_ROWS[0] || rows == 2 * S::TILE_ROWS[0]);
+        return S::LANES <= cols && rows <= 2 * S::TILE_ROWS[0];
     }
     let most = S::TILE_ROWS[cols / PANEL - 1];
     rows <= most && (rows <= LOW_ROWS || rows == most) && (cols <= 2 * PANEL || rows >= 5)
