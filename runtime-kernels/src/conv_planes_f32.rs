@@ -267,15 +267,14 @@ impl<const STEP: usize> Task for AnyTiles<'_, STEP> {
                 }
             };
         }
-        dispatch!((6, 8)(12, 8)(3, 16)(6, 16)(14, 16)(14, 32));
+        dispatch!((12, 8)(3, 16)(6, 16)(14, 16)(14, 32));
     }
 }
 
-/// Rows of the tile over so many columns, 0 where there is none; over half a panel it is twice as high as over one, so that as
-/// many sums are under way.
+/// Rows of the tile over so many columns, 0 where there is none.
 const fn rows<S: Simd>(cols: usize) -> usize {
     match cols.div_ceil(PANEL) {
-        1 if cols <= HALF && S::LANES <= HALF => 2 * S::TILE_ROWS[0],
+        1 if cols <= HALF && S::HALF_ROWS > 0 => S::HALF_ROWS,
         panels => S::TILE_ROWS[panels - 1],
     }
 }
@@ -296,7 +295,7 @@ impl<const STEP: usize> Task for Line<'_, STEP> {
     fn run<S: Simd>(self, s: S) {
         let Self { tiles, pixels, cols } = self;
         let dst_stride = tiles.dst_stride;
-        let width = if cols <= HALF && S::LANES <= HALF { HALF } else { cols.next_multiple_of(PANEL) };
+        let width = if cols <= HALF && S::HALF_ROWS > 0 { HALF } else { cols.next_multiple_of(PANEL) };
         let rows = rows::<S>(cols);
         // Of the last vectors, the columns that there are.
         let last = cols + S::LANES - width;

@@ -29,6 +29,8 @@ pub trait Simd: Copy + 'static {
     /// Rows of the matmul tiles over one to four panels of 16 columns that stay in registers, at most 14; 0 where there is no
     /// tile of so many panels.
     const TILE_ROWS: [usize; 4];
+    /// Rows of the tiles over half a panel that stay in registers, at most; 0 where there are no such tiles.
+    const HALF_ROWS: usize = 0;
 
     /// Whether `load_first` and `store_first` leave lanes out, which costs them no more than all would.
     const CHEAP_PARTS: bool = false;

@@ -66,6 +66,7 @@ impl Simd for Avx2 {
     const NAME: &'static str = "avx2";
     const LANES: usize = 8;
     const TILE_ROWS: [usize; 4] = [6, 0, 0, 0];
+    const HALF_ROWS: usize = 12;
 
     type F32 = __m256;
     type I32 = __m256i;

@@ -43,6 +43,7 @@ impl Simd for Neon {
     const NAME: &'static str = "neon";
     const LANES: usize = 4;
     const TILE_ROWS: [usize; 4] = [6, 0, 0, 0];
+    const HALF_ROWS: usize = 12;
 
     type F32 = float32x4_t;
     type I32 = int32x4_t;

@@ -16,8 +16,8 @@ use super::tiles::Tiles;
 /// Columns of a weight panel, on every instruction set.
 pub const PANEL: usize = 16;
 
-/// Columns of the narrowest tile, where vectors are no wider: what is left of products whose columns end within the first half of
-/// a panel. It is twice as high as those over a panel, so that as many sums are under way.
+/// Columns of the narrowest tile, where there is one: what is left of products whose columns end within the first half of a panel. It
+/// may be twice as high as those over a panel, so that as many sums are under way.
 pub(super) const HALF: usize = PANEL / 2;
 
 /// Most rows of a tile on any instruction set.
@@ -211,7 +211,7 @@ impl Strips<'_> {
     #[inline(always)]
     fn halves<S: Simd>(s: S, rows: usize, operands: Operands) {
         let mut start = 0;
-        for (rows, strips) in shares(rows, rows.div_ceil(2 * S::TILE_ROWS[0])) {
+        for (rows, strips) in shares(rows, rows.div_ceil(S::HALF_ROWS.max(1))) {
             if strips > 0 {
                 let (a, dst) = (start * operands.row_stride, start * operands.dst_stride);
                 let (a, dst) = (operands.a.wrapping_add(a), operands.dst.wrapping_add(dst));
@@ -268,7 +268,7 @@ impl Task for Strips<'_> {
         };
         // Of the last panel, the columns that there are.
         let last = cols - (panels - 1) * PANEL;
-        let half = panels == 1 && last <= HALF && const { S::LANES <= HALF };
+        let half = panels == 1 && last <= HALF && const { S::HALF_ROWS > 0 };
         if half && last == HALF {
             Self::halves(s, rows * n, operands);
             // SAFETY: the area is what the strips just wrote.
@@ -364,7 +364,7 @@ impl Task for AnyTile {
 /// Whether there is a tile of so many rows and columns, which [`strips`] are cut to; wide ones are for long strips alone.
 const fn has<S: Simd>(rows: usize, cols: usize) -> bool {
     if cols < PANEL {
-        return S::LANES <= cols && rows <= 2 * S::TILE_ROWS[0];
+        return rows <= S::HALF_ROWS;
     }
     let most = S::TILE_ROWS[cols / PANEL - 1];
     rows <= most && (rows <= LOW_ROWS || rows == most) && (cols <= 2 * PANEL || rows >= 5)
