@@ -342,11 +342,15 @@ impl Resize {
     fn lower_axes(&self, cx: &mut Lower, active: &[&ResizeAxis]) -> Result<(), String> {
         is_f32(cx.ty(0))?;
         let mut shape = cx.ty(0).shape.clone();
-        // The axis that shrinks most goes first, where the sizes tell; it leaves the least to do for the others.
+        // The axis that shrinks most goes first, where the sizes tell; it leaves the least to do for the others. Of axes alike, the
+        // innermost is where vectors help least, and has the least to do before the others grow or after they shrink.
         let mut order: Vec<&ResizeAxis> = active.to_vec();
         order.sort_by_key(|axis| match (axis.size.as_const(), shape[axis.axis].as_const()) {
-            (Some(after), Some(before)) => (after.saturating_mul(1 << 16) / before.max(1), axis.axis),
-            _ => (1 << 16, axis.axis),
+            (Some(after), Some(before)) => {
+                let outward = axis.axis as i64;
+                (after.saturating_mul(1 << 16) / before.max(1), if after > before { -outward } else { outward })
+            }
+            _ => (1 << 16, axis.axis as i64),
         });
         let mut x = cx.input(0);
         for (i, axis) in order.iter().enumerate() {

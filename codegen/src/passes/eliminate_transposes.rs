@@ -14,8 +14,12 @@ use crate::ops::{Op, arg_reduce, concat, cum_sum, pad, reduce, resize, slice, so
 
 /// The graph with as few transposes as this pass can manage.
 pub fn eliminate_transposes(graph: &Graph) -> Result<Graph, String> {
-    let mut pass =
-        Pass { rewriter: Rewriter::new(graph), pending: vec![None; graph.values().len()], uses: graph.use_counts() };
+    let mut pass = Pass {
+        rewriter: Rewriter::new(graph),
+        pending: vec![None; graph.values().len()],
+        uses: graph.use_counts(),
+        given: given(graph),
+    };
     for node in graph.nodes() {
         if !pass.push_through(node)? {
             for &id in &node.inputs {
@@ -36,6 +40,34 @@ struct Pass<'g> {
     pending: Vec<Option<(ValueId, Order)>>,
     /// How often old values are read.
     uses: Vec<usize>,
+    /// Which old values are the graph's outputs, but for maps.
+    given: Vec<bool>,
+}
+
+/// Values that are the graph's outputs, or become one by maps of them and constants alone.
+fn given(graph: &Graph) -> Vec<bool> {
+    let (uses, mut given) = (graph.use_counts(), vec![false; graph.values().len()]);
+    graph.outputs.iter().for_each(|(_, id)| given[id.0 as usize] = true);
+    for node in graph.nodes().iter().rev() {
+        let mut operands = node.inputs.iter().filter(|&&id| graph.tensor(id).is_none());
+        if let (Op::Map(_), Some(id), None) = (&node.op, operands.next(), operands.next())
+            && given[node.outputs[0].0 as usize]
+            && uses[id.0 as usize] == 1
+        {
+            given[id.0 as usize] = true;
+        }
+    }
+    given
+}
+
+/// Whether a resize gives twice as many elements as it reads, or more.
+fn enlarges(graph: &Graph, node: &Node, op: &resize::Resize) -> bool {
+    let x = &graph.ty(node.inputs[0]).shape;
+    let factor = |axis: &resize::ResizeAxis| match (axis.size.as_usize(), x[axis.axis].as_usize()) {
+        (Some(after), Some(before)) => Some(after as f32 / before.max(1) as f32),
+        _ => axis.scale,
+    };
+    op.axes.iter().map(factor).product::<Option<f32>>().is_some_and(|factor| factor >= 2.0)
 }
 
 impl Pass<'_> {
@@ -104,6 +136,15 @@ impl Pass<'_> {
         }
         let pending = |id: &ValueId| self.pending[id.0 as usize].clone().map(|(base, order)| (*id, base, order));
         let Some((input, base, order)) = node.inputs.iter().find_map(pending) else { return Ok(false) };
+        // An output is in order in the end, and there is less to put in order before it is enlarged, unless something else wants
+        // that as it is.
+        if let Op::Resize(op) = &node.op
+            && self.given[node.outputs[0].0 as usize]
+            && self.uses[input.0 as usize] == 1
+            && enlarges(self.rewriter.old, node, op)
+        {
+            return Ok(false);
+        }
         let sizes = self.rewriter.new.ty(base).shape.clone();
         if let Op::Reshape(Reshape { shape }) = &node.op {
             let Some((base_shape, order)) = order.reshaped(&sizes, shape) else { return Ok(false) };

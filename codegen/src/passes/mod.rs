@@ -80,6 +80,7 @@ mod tests {
     use crate::ops::matmul::MatMul;
     use crate::ops::reduce::{Reduce, ReduceKind};
     use crate::ops::reshape::Reshape;
+    use crate::ops::resize::{Coordinates, Resize, ResizeAxis, ResizeMode};
     use crate::ops::slice::{Slice, SliceAxis};
     use crate::ops::softmax::Softmax;
     use crate::ops::transpose::Transpose;
@@ -338,6 +339,33 @@ mod tests {
         let pooled = b.node(Reduce { kind: ReduceKind::Max, axes: vec![2], keep: false }, &[y]);
         let after = b.check(&[pooled]);
         assert_eq!(count(&after, "Transpose"), 0, "{after}");
+    }
+
+    #[test]
+    fn a_picture_is_put_in_order_before_it_is_enlarged_for_an_output() {
+        let enlarge = |to: i64| {
+            let axis = |axis: usize| ResizeAxis { axis, size: Dim::from(to), scale: None, roi: (0.0, 1.0) };
+            let (mode, coordinates) = (ResizeMode::Linear { antialias: false }, Coordinates::HalfPixel);
+            Resize { axes: vec![axis(2), axis(3)], mode, coordinates, extrapolation: 0.0 }
+        };
+        let mut b = Builder::new();
+        let x = b.input("x", &[1, 4, 6, 6]);
+        let features = b.conv(x, 4, 5, 1);
+        let large = b.node(enlarge(24), &[features]);
+        let given = b.node(unary(Unary::Sigmoid), &[large]);
+        // What a convolution reads stays as convolutions have it.
+        let y = b.input("y", &[1, 4, 6, 6]);
+        let features = b.conv(y, 4, 5, 2);
+        let large = b.node(enlarge(12), &[features]);
+        let read = b.conv(large, 5, 5, 3);
+        let after = b.check(&[given, read]);
+        let transposed: Vec<usize> = after
+            .nodes()
+            .iter()
+            .filter(|node| node.op.name() == "Transpose")
+            .filter_map(|node| after.ty(node.inputs[0]).len().as_usize())
+            .collect();
+        assert_eq!(transposed, [5 * 6 * 6, 5 * 12 * 12], "{after}");
     }
 
     #[test]
