@@ -297,8 +297,8 @@ impl<const STEP: usize> Task for Line<'_, STEP> {
         let dst_stride = tiles.dst_stride;
         let width = if cols <= HALF && S::HALF_ROWS > 0 { HALF } else { cols.next_multiple_of(PANEL) };
         let rows = rows::<S>(cols);
-        // Of the last vectors, the columns that there are.
-        let last = cols + S::LANES - width;
+        // Of the last vector, the columns that there are.
+        let last = (cols + S::LANES).saturating_sub(width);
         let writes_parts = const { S::CHEAP_PARTS && S::LANES == PANEL };
         // SAFETY: the windows of a tile's pixels from any pixel on lie within the band; what is written are this line's pixels.
         let from = |pixel: usize| unsafe { (tiles.a.add(pixel * STEP), tiles.dst.add(pixel * dst_stride)) };
