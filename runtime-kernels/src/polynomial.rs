@@ -9,7 +9,7 @@ pub fn polynomial<S: Simd, const N: usize>(s: S, x: S::F32, c: [f32; N]) -> S::F
     let square = s.mul(x, x);
     let pair = |i: usize| s.fma(x, s.splat(c[i + 1]), s.splat(c[i]));
     let mut i = N - 1 - (N - 1) % 2;
-    let mut sum = if N % 2 == 0 { pair(i) } else { s.splat(c[i]) };
+    let mut sum = if N.is_multiple_of(2) { pair(i) } else { s.splat(c[i]) };
     while i > 0 {
         i -= 2;
         sum = s.fma(square, sum, pair(i));

@@ -146,7 +146,7 @@ impl OnIsa for Propagates {
             pad_end: [0; 3],
             channels,
         };
-        let has_nan = |c: usize| c % 3 > 0;
+        let has_nan = |c: usize| !c.is_multiple_of(3);
         let x: Vec<f32> = (0..3 * channels)
             .map(|i| (i / channels, i % channels))
             .map(|(pixel, c)| if has_nan(c) && c / 3 % 3 == pixel { f32::NAN } else { pixel as f32 })
