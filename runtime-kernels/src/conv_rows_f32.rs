@@ -6,7 +6,6 @@
 
 use super::ahead_f32::Ahead;
 use super::conv_f32::{ConvShape, Walk};
-use super::copy::copy_run;
 use super::finish_f32::Finishing;
 use super::matmul_f32::copy_stride;
 use super::simd::{Simd, Task};
@@ -248,7 +247,7 @@ fn gather(row: &mut [f32], x: &[f32], shape: &ConvShape, group: usize, pixel: us
         let to = &mut row[done..done + n];
         if z < input[0] && y < input[1] && l < input[2] {
             let pixel = ((entry * input[0] + z) * input[1] + y) * input[2] + l;
-            copy_run(to, &x[(pixel * groups + group) * c_in + channel..][..n]);
+            to.copy_from_slice(&x[(pixel * groups + group) * c_in + channel..][..n]);
         } else {
             to.fill(0.0);
         }

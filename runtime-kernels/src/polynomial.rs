@@ -7,12 +7,17 @@ use super::simd::Simd;
 #[inline(always)]
 pub fn polynomial<S: Simd, const N: usize>(s: S, x: S::F32, c: [f32; N]) -> S::F32 {
     let square = s.mul(x, x);
-    let pair = |i: usize| s.fma(x, s.splat(c[i + 1]), s.splat(c[i]));
     let mut i = N - 1 - (N - 1) % 2;
-    let mut sum = if N.is_multiple_of(2) { pair(i) } else { s.splat(c[i]) };
+    let mut sum = if N.is_multiple_of(2) { pair(s, x, c, i) } else { s.splat(c[i]) };
     while i > 0 {
         i -= 2;
-        sum = s.fma(square, sum, pair(i));
+        sum = s.fma(square, sum, pair(s, x, c, i));
     }
     sum
+}
+
+/// `c[i] + c[i + 1] x`; no closure, which would be compiled without the instruction set where it is not inlined.
+#[inline(always)]
+fn pair<S: Simd, const N: usize>(s: S, x: S::F32, c: [f32; N], i: usize) -> S::F32 {
+    s.fma(x, s.splat(c[i + 1]), s.splat(c[i]))
 }

@@ -96,7 +96,7 @@ trait Fold: Copy {
 struct Greatest;
 
 impl Fold for Greatest {
-    /// The greatest, and where all were numbers: a maximum that waited for what it knows of NaN would take four times as long.
+    /// The greatest, and where all were numbers, so that a maximum does not wait for what the one before it found of NaN.
     type Sum<S: Simd> = (S::F32, S::Mask);
 
     #[inline(always)]

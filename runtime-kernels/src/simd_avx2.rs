@@ -101,7 +101,7 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     fn store_part(self, v: __m256, dst: &mut [f32]) {
-        // By halves, since a store with a mask takes some processors as long as twenty without.
+        // By halves, since stores with a mask are slow on some processors that have no other instruction set (AMD's up to Zen 3).
         let n = dst.len();
         // SAFETY: what the length says is written at most: eight lanes, or four, two and one of its bits.
         unsafe {

@@ -347,8 +347,8 @@ impl Resize {
         let mut order: Vec<&ResizeAxis> = active.to_vec();
         order.sort_by_key(|axis| match (axis.size.as_const(), shape[axis.axis].as_const()) {
             (Some(after), Some(before)) => {
-                let outward = axis.axis as i64;
-                (after.saturating_mul(1 << 16) / before.max(1), if after > before { -outward } else { outward })
+                let place = axis.axis as i64;
+                (after.saturating_mul(1 << 16) / before.max(1), if after > before { -place } else { place })
             }
             _ => (1 << 16, axis.axis as i64),
         });
