@@ -199,20 +199,22 @@ impl Task for Line<'_> {
         // Thirty-two registers hold the sums of seven pixels by two vectors beside all weights of a line of taps, sixteen by one.
         let many = const { S::LANES == 16 };
         let few = self.channels.len() < 2 * S::LANES;
+        // One vector at a time is all that these hold in registers; the last may go over channels of the one before.
+        let single = !many && self.channels.len() >= S::LANES;
         match (kernel[2], stride[2], dilation[2]) {
             (3, 1, 1) if few && S::CHEAP_PARTS => self.sweep::<S, 7, 1, 3, 1>(s),
             (3, 2, 1) if few && S::CHEAP_PARTS => self.sweep::<S, 7, 1, 3, 2>(s),
+            (3, 1, 1) if single && rolls => self.roll::<S, 1>(s),
+            (3, 2, 1) if single && rolls => self.roll::<S, 2>(s),
+            (5, 1, 1) if single => self.sweep::<S, 7, 1, 5, 1>(s),
+            (5, 2, 1) if single => self.sweep::<S, 7, 1, 5, 2>(s),
             _ if few => self.visit::<S, 1>(s),
             (3, 1, 1) if many => self.sweep::<S, 7, 2, 3, 1>(s),
             (3, 2, 1) if many => self.sweep::<S, 7, 2, 3, 2>(s),
             (5, 1, 1) if many => self.sweep::<S, 7, 2, 5, 1>(s),
             (5, 2, 1) if many => self.sweep::<S, 7, 2, 5, 2>(s),
-            (3, 1, 1) if rolls => self.roll::<S, 1>(s),
-            (3, 2, 1) if rolls => self.roll::<S, 2>(s),
             (3, 1, 1) => self.sweep::<S, 4, 2, 3, 1>(s),
             (3, 2, 1) => self.sweep::<S, 4, 2, 3, 2>(s),
-            (5, 1, 1) => self.sweep::<S, 7, 1, 5, 1>(s),
-            (5, 2, 1) => self.sweep::<S, 7, 1, 5, 2>(s),
             _ => self.visit::<S, 2>(s),
         }
     }
