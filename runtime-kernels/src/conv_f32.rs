@@ -459,7 +459,8 @@ impl Task for CorrelationPart<'_> {
             window: Window::contiguous(k),
             b: w.as_ptr(),
             panel_stride: k * PANEL,
-            after: 0,
+            // Of thin groups, the next comes right after.
+            after: if columns.len() == c_out { (groups - 1 - group) * panels } else { 0 },
             later: &correlation.ahead[times(&part.range(correlation.ahead.len() / PANEL), PANEL)],
             bias,
             finishing: correlation.finishing,

@@ -183,7 +183,7 @@ impl Task for ConvRowsPart<'_> {
             window: Window::contiguous(k),
             b: w.as_ptr(),
             panel_stride: k * PANEL,
-            after: 0,
+            after: if columns.len() == c_out { (groups - 1 - group) * panels } else { 0 },
             later: &[],
             bias,
             finishing: conv.finishing,

@@ -425,7 +425,8 @@ fn depthwise_shapes() -> Vec<ConvShape> {
         .map(|shape| ConvShape { groups: shape.groups * shape.c_in, c_in: 1, c_out: 1, ..shape })
         .collect();
     let one = [1; 3];
-    for (groups, width) in [(16, 9), (20, 4), (33, 7), (40, 14), (64, 1), (77, 8), (96, 15), (256, 29)] {
+    for (groups, width) in [(9, 5), (12, 9), (16, 9), (20, 4), (33, 7), (40, 14), (64, 1), (77, 8), (96, 15), (256, 29)]
+    {
         for (kernel, stride) in [(3, 1), (3, 2), (5, 1), (5, 2), (7, 1)] {
             for pad in [0, kernel / 2] {
                 let (input, step, pads) = ([1, 6, width], [1, stride, stride], [0, pad, pad]);
