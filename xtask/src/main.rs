@@ -3,6 +3,7 @@
 //! Each command is one file or folder. They may install tools and write under `target/`; the only tracked files they
 //! write are the pages of figures in `docs/`.
 
+mod avx512;
 mod clip;
 mod conformance;
 mod cross;
@@ -37,6 +38,8 @@ enum Command {
     Peers(peers::Args),
     /// Build and run the examples for a Cortex-M4 and for aarch64, under QEMU
     Cross(cross::Args),
+    /// Run the kernels' tests on an emulated processor with AVX-512, under Bochs
+    Avx512(avx512::Args),
     /// Make target/models/speech.wav: synthesised speech in noise
     Clip,
 }
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Peers(args) => peers::all(&args),
         Command::Cross(args) => cross::all(&args),
+        Command::Avx512(args) => avx512::run(&args),
         Command::Clip => clip::make().map(|()| true),
     };
     match done {
