@@ -333,6 +333,7 @@ impl Bench<'_> {
                     scratch: &mut scratch,
                     shape,
                     tiles: Tiles::Auto,
+                    w_stride: 0,
                     ahead: None,
                     epilogue: Identity,
                 });

@@ -47,13 +47,17 @@ impl Task for FillBand<'_> {
                 if groups == 1 {
                     line.copy_from_slice(&x[from..from + line.len()]);
                 } else {
-                    for (i, to) in line.chunks_exact_mut(c_in).enumerate() {
-                        let pixel = &x[from + i * groups * c_in..][..c_in];
-                        let whole = c_in - c_in % S::LANES;
-                        for c in (0..whole).step_by(S::LANES) {
-                            s.store(s.load(&pixel[c..]), &mut to[c..]);
+                    // A vector of all pixels after another: a loop over the few of a pixel would cost more than they do.
+                    let whole = c_in - c_in % S::LANES;
+                    for c in (0..whole).step_by(S::LANES) {
+                        for (i, to) in line.chunks_exact_mut(c_in).enumerate() {
+                            s.store(s.load(&x[from + i * groups * c_in + c..]), &mut to[c..]);
                         }
-                        copy_run(&mut to[whole..], &pixel[whole..]);
+                    }
+                    if whole < c_in {
+                        for (i, to) in line.chunks_exact_mut(c_in).enumerate() {
+                            copy_run(&mut to[whole..], &x[from + i * groups * c_in + whole..][..c_in - whole]);
+                        }
                     }
                 }
             }

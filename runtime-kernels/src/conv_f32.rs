@@ -13,7 +13,8 @@ use super::matmul_f32::blocks;
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, times, whole};
 use super::stages::{Stages, Window};
-use super::tile_f32::{MOST_ROWS, PANEL, Product, count, in_use, panel_groups, strips, tile_rows, widest};
+use super::tile_cuts::{count, in_use, panel_groups, strips, tile_rows, widest};
+use super::tile_f32::{MOST_ROWS, PANEL, Product};
 use super::tiles::Tiles;
 use super::window::volume;
 
@@ -50,7 +51,7 @@ pub struct Conv<'a, E> {
     pub out: &'a mut [f32],
     /// `[batch][input][groups * c_in]`
     pub x: &'a [f32],
-    /// `[group][panel][kd * kh * kw * c_in][16]`
+    /// `[group][panel][kd * kh * kw * c_in][16]`, of each image where they differ.
     pub w: &'a [f32],
     /// `[group][c_out rounded up to 16]`
     pub bias: Option<&'a [f32]>,
@@ -60,6 +61,8 @@ pub struct Conv<'a, E> {
     pub shape: ConvShape,
     /// Which tiles, where there is a choice.
     pub tiles: Tiles,
+    /// Floats from an image's weights to the next's, where each has its own and windows are pixels of one group; else 0.
+    pub w_stride: usize,
     /// Weights of later steps to be asked for meanwhile, where windows are pixels.
     pub ahead: Option<&'a [f32]>,
     /// Applied to every element.
@@ -105,10 +108,10 @@ impl<E: Epilogue> Split for Conv<'_, E> {
         // SAFETY: the caller vouches for the task; its output is only written through this pointer, each part's elements
         // by that part.
         let (out, task) = unsafe { (&raw mut *(*task).out, &*task) };
-        let &Self { x, w, bias, shape, tiles, ahead, epilogue, .. } = task;
+        let &Self { x, w, bias, shape, tiles, w_stride, ahead, epilogue, .. } = task;
         let epilogue = Entered::new(s, epilogue);
         let (finishing, ahead) = (epilogue.finishing(), ahead.unwrap_or_default());
-        s.enter(ConvPart { out, x, w, bias, shape: &shape, tiles, ahead, finishing, part, scratch });
+        s.enter(ConvPart { out, x, w, bias, shape: &shape, tiles, w_stride, ahead, finishing, part, scratch });
     }
 }
 
@@ -120,6 +123,7 @@ struct ConvPart<'a> {
     bias: Option<&'a [f32]>,
     shape: &'a ConvShape,
     tiles: Tiles,
+    w_stride: usize,
     ahead: &'a [f32],
     finishing: Finishing<'a>,
     part: Part,
@@ -132,7 +136,7 @@ impl Task for ConvPart<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
         let (shape, part) = (self.shape, self.part);
-        let (walk, gathered) = (Walk::of_conv(shape), gathers(shape));
+        let (walk, gathered) = (Walk::of_conv(shape), self.w_stride == 0 && gathers(shape));
         let blocks = shape.batch * walk.blocks(shape.c_in, shape.c_out);
         // A block of pixels for all thin groups: their channels lie side by side, and threads keep to their pixels.
         let thin = shape.groups > 1 && shape.c_out <= 2 * PANEL && !gathered;
@@ -149,10 +153,11 @@ impl ConvPart<'_> {
     /// Computes part of a group's channels, by windows that are gathered or lie where they are.
     #[inline(always)]
     fn group<S: Simd>(&mut self, s: S, walk: Walk, gathered: bool, group: usize, part: Part) {
-        let &mut Self { out, x, w, bias, shape, tiles, ahead, finishing, ref mut scratch, .. } = self;
+        let &mut Self { out, x, w, bias, shape, tiles, w_stride, ahead, finishing, ref mut scratch, .. } = self;
         let columns = shape.c_out.div_ceil(PANEL) * PANEL;
         let w_len = walk.taps() * shape.c_in * columns;
-        let (w, bias) = (&w[group * w_len..][..w_len], bias.map(|bias| &bias[group * columns..][..columns]));
+        let of_all = shape.batch.saturating_sub(1) * w_stride + w_len;
+        let (w, bias) = (&w[group * w_len..][..of_all], bias.map(|bias| &bias[group * columns..][..columns]));
         if gathered {
             let rows = ConvRows { shape, group, x, w, bias, tiles, finishing };
             // SAFETY: the output is written through this pointer alone, this part of it by this caller.
@@ -170,6 +175,7 @@ impl ConvPart<'_> {
             c_in: shape.c_in,
             c_out: shape.c_out,
             tiles,
+            w_stride,
             ahead,
             finishing,
         };
@@ -317,6 +323,8 @@ pub(super) struct Correlation<'a> {
     pub c_in: usize,
     pub c_out: usize,
     pub tiles: Tiles,
+    /// As a [`Conv`]'s.
+    pub w_stride: usize,
     /// Weights of later steps to be asked for meanwhile, where windows are pixels.
     pub ahead: &'a [f32],
     pub finishing: Finishing<'a>,
@@ -364,7 +372,7 @@ impl Correlation<'_> {
         // Few strips read a panel so seldom that it need not stay.
         let stages = if n_strips <= 3 { Stages::whole(product.window) } else { product.window.stages() };
         let mut panel = 0;
-        for width in panel_groups(panels, at_once) {
+        for width in panel_groups::<S>(product.n, at_once) {
             let cut = strips(size[2], tile_rows::<S>(product.row_stride, width));
             for stage in 0..stages.n {
                 let (next, next_panel) = match stage + 1 < stages.n {
@@ -413,17 +421,17 @@ impl Task for CorrelationPart<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { correlation, out, x, w, bias, scratch, part } = self;
-        let &Correlation { batch, walk, groups, group, c_in, c_out, .. } = correlation;
+        let &Correlation { batch, walk, groups, group, c_in, c_out, w_stride, .. } = correlation;
         let k = walk.taps() * c_in;
         let panels = c_out.div_ceil(PANEL);
         let (in_pixels, out_pixels) = (volume(correlation.input), volume(correlation.output));
         let x = &x[..batch * in_pixels * groups * c_in];
         assert!(out.len() >= batch * out_pixels * groups * c_out, "the output of a convolution is too short");
-        let w = &w[..panels * k * PANEL];
         let bias = bias.map(|bias| &bias[..panels * PANEL]);
         if batch * volume(walk.pixels) * c_out == 0 {
             return;
         }
+        let w = &w[..(batch - 1) * w_stride + panels * k * PANEL];
         for dim in 0..3 {
             assert!(
                 correlation.out_first[dim] + (walk.pixels[dim] - 1) * correlation.out_step[dim]
@@ -436,11 +444,11 @@ impl Task for CorrelationPart<'_> {
         let block = walk.block(c_in, c_out);
         let [deep, high, wide] = [0, 1, 2].map(|dim| walk.pixels[dim].div_ceil(block[dim]));
         let n_blocks = deep * high * wide;
-        let (rows, height) = if pointwise {
-            ((batch * in_pixels).div_ceil(MOST_ROWS), MOST_ROWS)
-        } else {
-            (batch * n_blocks, volume(block))
-        };
+        assert!(pointwise || w_stride == 0, "images have weights of their own only where windows are pixels");
+        // Of single pixels, images that share weights are one.
+        let (images, pixels) = if w_stride == 0 { (1, batch * in_pixels) } else { (batch, in_pixels) };
+        let strips = pixels.div_ceil(MOST_ROWS);
+        let (rows, height) = if pointwise { (images * strips, MOST_ROWS) } else { (batch * n_blocks, volume(block)) };
         let (rows, pairs) = part.grid(rows, panels.div_ceil(2), height, 2 * PANEL, k);
         let columns = pairs.start * 2 * PANEL..(pairs.end * 2 * PANEL).min(c_out);
         if rows.is_empty() || columns.is_empty() {
@@ -468,13 +476,19 @@ impl Task for CorrelationPart<'_> {
         };
         let x = if k == 0 { x } else { &x[group * c_in..] };
         if pointwise {
-            let rows = rows.start * MOST_ROWS..(rows.end * MOST_ROWS).min(batch * in_pixels);
-            // SAFETY: every pixel of the input, `groups * c_in` apart, makes a row of the output, all of the lengths
-            // just cut; with one tap and as many pixels out as in, the walk visits each pixel in order.
-            return unsafe {
-                let x = x.as_ptr().add(rows.start * product.row_stride);
-                blocks(s, &product, x, rows.start, rows.len(), k);
-            };
+            for image in rows.start / strips..rows.end.div_ceil(strips) {
+                let first = rows.start.max(image * strips) - image * strips;
+                let end = rows.end.min((image + 1) * strips) - image * strips;
+                let row = image * pixels + first * MOST_ROWS;
+                let n = (end * MOST_ROWS).min(pixels) - first * MOST_ROWS;
+                // SAFETY: every pixel of the input, `groups * c_in` apart, makes a row of the output, all of the lengths
+                // just cut; with one tap and as many pixels out as in, the walk visits each pixel in order.
+                unsafe {
+                    let product = Product { b: product.b.add(image * w_stride), ..product };
+                    blocks(s, &product, x.as_ptr().add(row * product.row_stride), row, n, k);
+                }
+            }
+            return;
         }
         let band = if inside { &mut [][..] } else { &mut scratch[..walk.band_len(block, c_in)] };
         for i in rows {

@@ -11,7 +11,8 @@ use super::matmul_f32::copy_stride;
 use super::simd::{Simd, Task};
 use super::split::Part;
 use super::stages::{Stage, Window};
-use super::tile_f32::{MOST_ROWS, PANEL, Product, count, in_use, panel_groups, strips, tile_rows, widest};
+use super::tile_cuts::{count, in_use, panel_groups, strips, tile_rows, widest};
+use super::tile_f32::{MOST_ROWS, PANEL, Product};
 use super::tiles::Tiles;
 use super::window::volume;
 
@@ -34,9 +35,21 @@ pub(super) const fn gathers(shape: &ConvShape) -> bool {
     if k_len(shape) == 0 || lines * width == 0 {
         return false;
     }
+    if is_rows(shape) {
+        return false;
+    }
     // A strip fetches all weights, however few rows it has.
     let (apart, together) = (lines * width.div_ceil(MOST_ROWS), (lines * width).div_ceil(MOST_ROWS));
     may_gather(shape) && 2 * apart >= 3 * together || wastes_bands(shape)
+}
+
+/// Whether pixels are the rows of a matrix as they lie, and not so far apart that they share sets of a cache.
+const fn is_rows(shape: &ConvShape) -> bool {
+    let [kernel, stride] = [shape.kernel, shape.stride];
+    let pointwise = kernel[0] * kernel[1] * kernel[2] == 1 && stride[0] * stride[1] * stride[2] == 1;
+    let inside =
+        shape.input[0] == shape.output[0] && shape.input[1] == shape.output[1] && shape.input[2] == shape.output[2];
+    pointwise && inside && !(shape.groups * shape.c_in).is_multiple_of(1024)
 }
 
 /// Whether the weights are such that narrow lines would be done this way.
@@ -118,7 +131,7 @@ impl ConvRows<'_> {
         let next = if last { Stage::of_copy(0, longest.min(k), k) } else { Stage::of_copy(from + len, len, k) };
         let panels = product.n.div_ceil(PANEL);
         let mut panel = 0;
-        for width in panel_groups(panels, widest::<S>(product.tiles, n, len, true)) {
+        for width in panel_groups::<S>(product.n, widest::<S>(product.tiles, n, len, true)) {
             let cut = strips(n, tile_rows::<S>(product.row_stride, width));
             let (next, next_panel) = match panel + width < panels {
                 true => (&stage, panel + width),

@@ -93,6 +93,7 @@ impl<E: Epilogue> Split for ConvTranspose<'_, E> {
                     c_in: shape.c_in,
                     c_out: shape.c_out,
                     tiles: Tiles::Auto,
+                    w_stride: 0,
                     ahead: &[],
                     finishing,
                 };

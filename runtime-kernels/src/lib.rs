@@ -113,6 +113,7 @@ pub mod text_remove;
 pub mod text_split;
 #[cfg(feature = "std")]
 pub mod texts;
+mod tile_cuts;
 mod tile_f32;
 mod tile_transpose;
 pub mod tiles;

@@ -11,7 +11,8 @@ use super::finish_f32::{Area, Entered, Finishing};
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, times, whole};
 use super::stages::{Stages, Window};
-use super::tile_f32::{MOST_ROWS, PANEL, Product, count, in_use, panel_groups, strips, tile_rows, widest};
+use super::tile_cuts::{count, in_use, panel_groups, strips, tile_rows, widest};
+use super::tile_f32::{MOST_ROWS, PANEL, Product};
 use super::tile_transpose::{TILE, transpose_tile};
 use super::tiles::Tiles;
 
@@ -261,7 +262,7 @@ impl Task for Blocks<'_> {
         let block = if by_rows { block.min(at_most / most * most) } else { block };
         let blocks = m.div_ceil(block);
         let tiles = Product { finishing: if by_rows { Finishing::Nothing } else { finishing }, ..*product };
-        let groups = panel_groups(panels, at_once).count();
+        let groups = panel_groups::<S>(product.n, at_once).count();
         let mut later = Later::over(product.later, m.div_ceil(most) * groups * (k / 4));
         let mut top = 0;
         for i in 0..blocks {
@@ -273,7 +274,7 @@ impl Task for Blocks<'_> {
                 };
                 let stage = stages.at(stage);
                 let mut panel = 0;
-                for width in panel_groups(panels, at_once) {
+                for width in panel_groups::<S>(product.n, at_once) {
                     let cut = strips(end - top, tile_rows::<S>(product.row_stride, width));
                     let (next, next_panel) = match panel + width < panels {
                         true => (&stage, panel + width),

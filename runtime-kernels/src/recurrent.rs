@@ -10,7 +10,7 @@ use super::copy::copy_run;
 use super::lanes::get;
 use super::simd::{Simd, Task};
 use super::split::{Crew, Part, Split, own, parts, seen, times, whole};
-use super::state_product::{COLUMNS, MANY_ROWS, Project, padded};
+use super::state_product::{COLUMNS, Project, many_rows, padded};
 use super::tile_f32::PANEL;
 
 /// Which way a layer goes along its sequences.
@@ -250,7 +250,7 @@ impl<K: Kind> Walk<'_, K> {
         let (reset, kept) = rest.split_at_mut(if resets { n * hidden } else { 0 });
         let early = if resets { K::GATES - 1 } else { K::GATES };
         let r = &self.r[share.direction * hidden * row..][..hidden * row];
-        let many = self.sequences.batch >= MANY_ROWS;
+        let many = self.sequences.batch >= many_rows::<S>();
         // What is done for a column must not depend on who shares the units.
         let (products, columns) = if gates_are_apart(hidden) { (early, units.clone()) } else { (1, 0..early * pitch) };
         for gate in 0..products {

@@ -31,6 +31,9 @@ pub trait Simd: Copy + 'static {
     const TILE_ROWS: [usize; 4];
     /// Rows of the tiles over half a panel that stay in registers, at most; 0 where there are no such tiles.
     const HALF_ROWS: usize = 0;
+    /// Rows of the tiles over two panels that stay in registers, at most, where only those over one are of use for many rows: few rows
+    /// by one panel are too few sums to be always adding. 0 where there are no such tiles.
+    const PAIR_ROWS: usize = 0;
 
     /// Whether `load_first` and `store_first` leave lanes out, which costs them no more than all would.
     const CHEAP_PARTS: bool = false;

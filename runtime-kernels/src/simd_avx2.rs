@@ -67,6 +67,7 @@ impl Simd for Avx2 {
     const LANES: usize = 8;
     const TILE_ROWS: [usize; 4] = [6, 0, 0, 0];
     const HALF_ROWS: usize = 12;
+    const PAIR_ROWS: usize = 3;
 
     type F32 = __m256;
     type I32 = __m256i;

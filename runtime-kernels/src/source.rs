@@ -85,6 +85,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("text_remove", include_str!("text_remove.rs")),
     ("text_split", include_str!("text_split.rs")),
     ("texts", include_str!("texts.rs")),
+    ("tile_cuts", include_str!("tile_cuts.rs")),
     ("tile_f32", include_str!("tile_f32.rs")),
     ("tile_transpose", include_str!("tile_transpose.rs")),
     ("tiles", include_str!("tiles.rs")),

@@ -10,7 +10,9 @@ use super::simd::{Simd, Task};
 use super::tile_f32::{PANEL, Product};
 
 /// Rows from which on tiles of several rows are faster than one row after another.
-pub(super) const MANY_ROWS: usize = 4;
+pub(super) const fn many_rows<S: Simd>() -> usize {
+    if S::PAIR_ROWS > 0 { 2 } else { 4 }
+}
 
 /// `columns` rounded up to whole panels: the row length of a projected state.
 pub(super) const fn padded(columns: usize) -> usize {
@@ -34,7 +36,7 @@ pub(super) struct Project<'a> {
     pub k: usize,
     /// Which panels.
     pub panels: Range<usize>,
-    /// Whether the sequences of the whole batch are [`MANY_ROWS`]; what is done must not depend on how many are at hand.
+    /// Whether the sequences of the whole batch are [`many_rows`]; what is done must not depend on how many are at hand.
     pub many: bool,
 }
 

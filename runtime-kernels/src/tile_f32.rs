@@ -11,6 +11,7 @@ use super::epilogue::Identity;
 use super::finish_f32::{Area, Finish, Finishing};
 use super::simd::{Simd, Task};
 use super::stages::{Stage, Window};
+use super::tile_cuts::{LOW_ROWS, most_rows, shares, writes_parts};
 use super::tiles::Tiles;
 
 /// Columns of a weight panel, on every instruction set.
@@ -22,86 +23,6 @@ pub(super) const HALF: usize = PANEL / 2;
 
 /// Most rows of a tile on any instruction set.
 pub const MOST_ROWS: usize = 14;
-
-/// Rows a tile over `panels` panels should have when the rows of A are `row_stride` floats apart.
-///
-/// Rows a multiple of 4 KiB apart share one set of the first-level cache; eight of them still fit its ways.
-#[inline(always)]
-pub(super) fn tile_rows<S: Simd>(row_stride: usize, panels: usize) -> usize {
-    let most = S::TILE_ROWS[panels.clamp(1, 4) - 1];
-    if row_stride != 0 && row_stride.is_multiple_of(1024) && most > 8 { 8 } else { most }
-}
-
-/// The numbers of panels that tiles take of `panels`, one after another, none more than `most`.
-#[inline(always)]
-pub(super) fn panel_groups(panels: usize, most: usize) -> impl Iterator<Item = usize> {
-    let groups = panels.div_ceil(most);
-    let [(more, n), (fewer, _)] = shares(panels, groups);
-    // No iterator of iterators: the loop's body would be there twice.
-    (0..groups).map(move |i| if i < n { more } else { fewer })
-}
-
-/// The most panels a tile should span when the `rows` that lie one after another are cut into strips, and panels have `k` rows
-/// that strip after strip finds near if `stays`.
-///
-/// Wide tiles load the least for each multiplication, which counts where a core's loads are what it waits for; tall ones
-/// fetch the least of B.
-#[inline(always)]
-pub(super) fn widest<S: Simd>(tiles: Tiles, rows: usize, k: usize, stays: bool) -> usize {
-    let [_, two, _, four] = S::TILE_ROWS;
-    // Strips as good as full, and many of them.
-    let fits = four > 0 && rows >= 4 * four && 10 * rows >= 9 * four * rows.div_ceil(four);
-    let wide = match tiles {
-        Tiles::Auto => fits && (stays || k <= 128 || k <= 256 && rows >= 96),
-        Tiles::Tall => false,
-        Tiles::Wide => four > 0 && rows >= four,
-    };
-    match (wide, two) {
-        (true, _) => 4,
-        (_, 0) => 1,
-        _ => 2,
-    }
-}
-
-/// `n` things in `of` shares that differ by one at most, the larger first: sizes, and how many have them.
-#[inline(always)]
-pub(super) fn shares(n: usize, of: usize) -> [(usize, usize); 2] {
-    if of == 0 {
-        return [(0, 0); 2];
-    }
-    let (size, larger) = (n / of, n % of);
-    [(size + 1, larger), (size, of - larger)]
-}
-
-/// Rows up to which there are tiles of every height. Of higher ones only the highest is worth its code.
-const LOW_ROWS: usize = 8;
-
-/// The strips that `n` rows are cut into, none higher than `most`: heights that tiles have, and how many strips have them.
-pub(super) fn strips(n: usize, most: usize) -> [(usize, usize); 3] {
-    if most <= LOW_ROWS {
-        let [first, second] = shares(n, n.div_ceil(most));
-        return [first, second, (0, 0)];
-    }
-    let (mut whole, mut rest) = (n / most, n % most);
-    // One row costs as much as several, so that two strips alike are better than a high one and the lowest.
-    if whole > 0 && rest > 0 && rest + most <= 2 * LOW_ROWS {
-        (whole, rest) = (whole - 1, rest + most);
-    }
-    let [first, second] = shares(rest, rest.div_ceil(LOW_ROWS));
-    [(most, whole), first, second]
-}
-
-/// Those heights that there are strips of, and maybe others; a loop over all three would be written out.
-pub(super) fn in_use(strips: &[(usize, usize); 3]) -> &[(usize, usize)] {
-    let n = strips.iter().rposition(|&(_, n)| n > 0).map_or(0, |last| last + 1);
-    &strips[..n]
-}
-
-/// How many strips these are.
-#[inline(always)]
-pub(super) fn count(strips: &[(usize, usize); 3]) -> usize {
-    strips.iter().map(|&(_, n)| n).sum()
-}
 
 /// One matrix product as its tiles see it.
 #[derive(Clone, Copy)]
@@ -202,11 +123,6 @@ struct Strips<'a> {
 }
 
 impl Strips<'_> {
-    /// Whether tiles themselves leave out columns that there are not.
-    const fn writes_parts<S: Simd>() -> bool {
-        S::CHEAP_PARTS && S::LANES == PANEL
-    }
-
     /// Half a panel of so many rows, cut anew.
     #[inline(always)]
     fn halves<S: Simd>(s: S, rows: usize, operands: Operands) {
@@ -275,7 +191,7 @@ impl Task for Strips<'_> {
             return unsafe { finishing.apply(area) };
         }
         let width = if half { HALF } else { panels * PANEL };
-        if last == PANEL || const { Self::writes_parts::<S>() } {
+        if last == PANEL || const { writes_parts::<S>() } {
             s.enter(AnyTile { rows, cols: width, operands: Operands { last: last.min(S::LANES), ..operands } });
             // SAFETY: the area is what the strips just wrote.
             return unsafe { finishing.apply(area) };
@@ -366,7 +282,7 @@ const fn has<S: Simd>(rows: usize, cols: usize) -> bool {
     if cols < PANEL {
         return rows <= S::HALF_ROWS;
     }
-    let most = S::TILE_ROWS[cols / PANEL - 1];
+    let most = most_rows::<S>(cols / PANEL);
     rows <= most && (rows <= LOW_ROWS || rows == most) && (cols <= 2 * PANEL || rows >= 5)
 }
 
@@ -462,11 +378,22 @@ impl<const ROWS: usize, const COLS: usize> Tile<'_, ROWS, COLS> {
     #[inline(always)]
     unsafe fn step<S: Simd>(&self, s: S, acc: &mut Accumulators<S::F32, ROWS>, a: Rows<ROWS>, b: *const f32) {
         let vectors = const { PANEL / S::LANES };
+        let at = |c: usize| b.wrapping_add(c / vectors * self.0.panel_stride + c % vectors * S::LANES);
+        // The fewer ones wait in registers, or there would be too few of these.
+        if const { ROWS < COLS / S::LANES } {
+            let mut x = [s.splat(0.0); ROWS];
+            // SAFETY: row `r` of the tile, which the caller promises.
+            rows!(r, x[r] = s.splat(unsafe { *a.row(r, self.0.row_stride) }));
+            columns!(c, {
+                // SAFETY: within the 16 columns of a panel, which the caller promises.
+                let b = unsafe { s.load_ptr(at(c)) };
+                rows!(r, acc[r][c] = s.fma(x[r], b, acc[r][c]));
+            });
+            return;
+        }
         let mut b_row = [s.splat(0.0); 8];
-        columns!(c, {
-            // SAFETY: within the 16 columns of a panel, which the caller promises.
-            b_row[c] = unsafe { s.load_ptr(b.add(c / vectors * self.0.panel_stride + c % vectors * S::LANES)) };
-        });
+        // SAFETY: within the 16 columns of a panel, which the caller promises.
+        columns!(c, b_row[c] = unsafe { s.load_ptr(at(c)) });
         rows!(r, {
             // SAFETY: row `r` of the tile, which the caller promises.
             let x = s.splat(unsafe { *a.row(r, self.0.row_stride) });

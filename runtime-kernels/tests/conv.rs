@@ -192,6 +192,7 @@ impl OnIsa for Convs {
                     scratch: &mut scratch,
                     shape,
                     tiles,
+                    w_stride: 0,
                     ahead: Some(&packed),
                     epilogue: Add { residual: &residual, channels: c_out },
                 });
@@ -202,6 +203,52 @@ impl OnIsa for Convs {
             self.count += 1;
         }
     }
+}
+
+/// Convolutions of single pixels whose images have weights of their own, against those of each image alone.
+struct OfEachImage;
+
+impl OnIsa for OfEachImage {
+    fn run<S: Simd>(&mut self, s: S) {
+        for (size, c_in, c_out) in
+            [([1, 3, 5], 7, 19), ([1, 14, 14], 33, 64), ([1, 7, 7], 1024, 64), ([2, 3, 1], 4, 130)]
+        {
+            let one = ConvShape {
+                batch: 1,
+                input: size,
+                output: size,
+                kernel: [1; 3],
+                stride: [1; 3],
+                dilation: [1; 3],
+                pad: [0; 3],
+                groups: 1,
+                c_in,
+                c_out,
+            };
+            let shape = ConvShape { batch: 3, ..one };
+            let (pixels, w_stride) = (volume(size), pack::conv_len(one));
+            let (x, bias) = (random(3 * pixels * c_in, 1), random(pack::bias_len(1, c_out), 2));
+            let w = random(3 * w_stride, 3);
+            let residual = random(3 * pixels * c_out, 4);
+            let epilogue = Add { residual: &residual, channels: c_out };
+            let mut scratch = vec![f32::NAN; conv_scratch_len(shape)];
+            let (mut out, mut want) = (vec![f32::NAN; residual.len()], vec![f32::NAN; residual.len()]);
+            let (bias, tiles, ahead) = (Some(&bias[..]), Tiles::Auto, Some(&w[..]));
+            let (out_of, scratch) = (&mut out, &mut scratch);
+            s.enter(Conv { out: out_of, x: &x, w: &w, bias, scratch, shape, tiles, w_stride, ahead, epilogue });
+            for (i, want) in want.chunks_exact_mut(pixels * c_out).enumerate() {
+                let (x, w) = (&x[i * pixels * c_in..][..pixels * c_in], &w[i * w_stride..][..w_stride]);
+                let epilogue = Add { residual: &residual[i * pixels * c_out..], channels: c_out };
+                s.enter(Conv { out: want, x, w, bias, scratch, shape: one, tiles, w_stride: 0, ahead: None, epilogue });
+            }
+            assert_close(&out, &want, 1e-6, 1e-5, &format!("{} images {shape:?}", S::NAME));
+        }
+    }
+}
+
+#[test]
+fn images_may_have_weights_of_their_own() {
+    assert!(each_isa(&mut OfEachImage) > 0);
 }
 
 /// Convolutions of planes with a step of their own type each.

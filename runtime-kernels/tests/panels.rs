@@ -74,12 +74,14 @@ struct Scaled;
 
 impl OnIsa for Scaled {
     fn run<S: Simd>(&mut self, s: S) {
-        for (k, panels) in [(1, 1), (7, 3), (40, 2), (0, 1)] {
-            let (w, scale) = (random(panels * k * 16, 1), random(k, 2));
-            let mut out = vec![f32::NAN; w.len()];
-            s.enter(ScalePanels { out: &mut out, w: &w, scale: &scale });
-            for (at, (&got, &w)) in out.iter().zip(&w).enumerate() {
-                assert_eq!(got.to_bits(), (w * scale[at / 16 % k]).to_bits(), "{} {k} at {at}", S::NAME);
+        for (k, panels, images) in [(1, 1, 1), (7, 3, 1), (40, 2, 1), (0, 1, 1), (0, 1, 2), (7, 3, 2), (40, 1, 3)] {
+            let (w, scale) = (random(panels * k * 16, 1), random(images * k, 2));
+            let mut out = vec![f32::NAN; images * w.len()];
+            s.enter(ScalePanels { out: &mut out, w: &w, scale: &scale, k });
+            for (at, &got) in out.iter().enumerate() {
+                let (image, at) = (at / w.len(), at % w.len());
+                let want = w[at] * scale[image * k + at / 16 % k];
+                assert_eq!(got.to_bits(), want.to_bits(), "{} {k} {image} at {at}", S::NAME);
             }
         }
     }

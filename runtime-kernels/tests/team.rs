@@ -342,12 +342,23 @@ impl OnIsa for Teams {
                         scratch,
                         shape,
                         tiles: Tiles::Auto,
+                        w_stride: 0,
                         ahead: None,
                         epilogue,
                     },
                     team,
                 );
             });
+            if shape.kernel == [1; 3] && shape.input == shape.output && shape.groups == 1 {
+                // Each image with weights of its own.
+                let w_stride = w.len();
+                let w = random(shape.batch * w_stride, 6);
+                self.check(s, out_len, |s, out, team| {
+                    let (bias, scratch) = (Some(&bias[..]), &mut vec![0.0; conv_scratch_len(shape)]);
+                    let (tiles, ahead) = (Tiles::Auto, None);
+                    go(s, Conv { out, x: &x, w: &w, bias, scratch, shape, tiles, w_stride, ahead, epilogue }, team);
+                });
+            }
             if shape.kernel == [1, 3, 3] && shape.stride == [1; 3] && shape.groups == 1 {
                 let operands = [&x, &weights, &bias, &residual].map(Vec::as_slice);
                 self.winograd(s, F4x4, shape, operands);

@@ -237,10 +237,12 @@ case("conv_batch_norm_relu_residual", """(float[1,8,6,6] x) => (float[] y)
       n2 = BatchNormalization(c2, scale2, b2, mean2, var2)
       sum = Add(n2, x)
       y = Relu(sum) }""")
-case("squeeze_excite_project", """(float[1,3,19,23] x) => (float[] y, float[] wide)
+def squeeze_excite_project(images):
+    """A picture scaled channel by channel before convolutions of single pixels, with fewer results than pixels and with more."""
+    return f"""(float[{images},3,19,23] x) => (float[] y, float[] wide)
     <float[21,3,3,3] w, float[21] b, float[6,21,1,1] w1, float[6] b1, float[21,6,1,1] w2, float[21] b2, float[9,21,1,1] w3, float[9] b3,
-     float[9,9,1,1] w4, float[150,21,1,1] w5, float three={3}, float zero={0}, float six={6}>
-    { c = Conv<strides=[2,2], pads=[1,1,1,1]>(x, w, b)
+     float[9,9,1,1] w4, float[150,21,1,1] w5, float three={{3}}, float zero={{0}}, float six={{6}}>
+    {{ c = Conv<strides=[2,2], pads=[1,1,1,1]>(x, w, b)
       c3 = Add(c, three)
       c0 = Max(c3, zero)
       c6 = Min(c0, six)
@@ -256,7 +258,12 @@ case("squeeze_excite_project", """(float[1,3,19,23] x) => (float[] y, float[] wi
       q = Conv(p, w4)
       y = Add(q, p)
       again = Mul(gate, swish)
-      wide = Conv(again, w5) }""")
+      wide = Conv(again, w5) }}"""
+
+
+case("squeeze_excite_project", squeeze_excite_project(1))
+case("squeeze_excite_project_images", squeeze_excite_project(3))
+case("squeeze_excite_project_any", squeeze_excite_project("n"), sizes=({"n": 1}, {"n": 4}))
 case("squeeze_excite", """(float[1,12,5,5] x) => (float[] y)
     <float[3,12,1,1] w1, float[3] b1, float[12,3,1,1] w2, float[12] b2>
     { pooled = GlobalAveragePool(x)

@@ -47,8 +47,8 @@ pub enum Reads {
     Pixels,
     /// With its channels before its spatial axes, `[n, c_in, spatial…]`, in one group.
     Planes,
-    /// Times an operand of one number for each channel, for which the weights are scaled: one picture, in one group, by weights
-    /// of single pixels known ahead.
+    /// Times an operand of one number for each channel, of all pictures or of each, for which the weights are scaled: in one group, by
+    /// weights of single pixels known ahead.
     Scaled,
 }
 
@@ -75,8 +75,10 @@ impl Rules for Conv {
         }
         if self.reads == Reads::Scaled {
             is_of("the scale", inputs[first - 1], x.dtype)?;
-            if kernel.iter().any(|&k| k != 1) || inputs[first - 1].len() != Dim::from(channels) || !x.shape[0].is(1) {
-                return Err("a scale has a number for each channel of one picture, and weights are of single pixels"
+            let (numbers, of_all) = (inputs[first - 1].len(), Dim::from(channels));
+            let fits = numbers == of_all || numbers == x.shape[0].clone() * of_all;
+            if kernel.iter().any(|&k| k != 1) || !fits {
+                return Err("a scale has a number for each channel, of all pictures or of each, and weights are of single pixels"
                     .to_string());
             }
         }
@@ -191,11 +193,18 @@ impl Rules for Conv {
             sizes.call_with(cx, kernel, w, bias, Dim::from(scratch), own, epilogue);
         } else {
             let mut w = in_panels(cx, pack::conv_layout(shape), pack::conv_len(shape));
+            let mut w_stride = Dim::from(0);
             if self.reads == Reads::Scaled {
-                let scaled = cx.scratch(DType::F32, Dim::from(pack::conv_len(shape)));
-                let scale = cx.input(self.n_own() - 1);
-                let fields =
-                    vec![("out", Arg::Write(scaled.clone())), ("w", Arg::Read(w)), ("scale", Arg::Read(scale))];
+                let (len, at) = (Dim::from(pack::conv_len(shape)), self.n_own() - 1);
+                let of_each = cx.ty(at).len() != Dim::from(sizes.c_in);
+                w_stride = if of_each { len.clone() } else { Dim::from(0) };
+                let scaled = cx.scratch(DType::F32, if of_each { len * sizes.batch.clone() } else { len });
+                let fields = vec![
+                    ("out", Arg::Write(scaled.clone())),
+                    ("w", Arg::Read(w)),
+                    ("scale", Arg::Read(cx.input(at))),
+                    ("k", Arg::Size(Dim::from(sizes.c_in))),
+                ];
                 cx.prepare("scale_panels", "ScalePanels", fields);
                 w = scaled;
             }
@@ -207,7 +216,7 @@ impl Rules for Conv {
                 false if !padded && conv_f32::conv_needs_no_scratch(shape) => Dim::from(0),
                 false => sizes.most_scratch(shape.stride),
             };
-            let own = vec![("tiles", tiles::arg(form))];
+            let own = vec![("tiles", tiles::arg(form)), ("w_stride", Arg::Size(w_stride))];
             let epilogue = (self.epilogue.as_ref(), self.n_own());
             sizes.call_with(cx, ("conv_f32", "Conv"), w, bias, scratch, own, epilogue);
         }
@@ -246,6 +255,7 @@ impl Conv {
         let bias = if self.bias { Some(elements(inputs[2])) } else { None };
         let scale = if self.reads == Reads::Scaled { Some(elements(inputs[self.n_own() - 1])) } else { None };
         let (x_shape, w_shape) = (inputs[0].shape(), inputs[1].shape());
+        let channels = w_shape[1] * self.groups;
         let (x_strides, w_strides) = (self.channels_last(&strides(x_shape)), strides(w_shape));
         let x_shape = self.channels_last(x_shape);
         let n = w_shape.len() - 2;
@@ -269,7 +279,10 @@ impl Conv {
                     for c in 0..w_shape[1] {
                         let c_in = channel / per_group * w_shape[1] + c;
                         let weight = w[channel * w_strides[0] + c * w_strides[1] + tap];
-                        let weight = scale.as_ref().map_or(weight, |scale| add(N::default(), weight, scale[c_in]));
+                        let of_image = index[0] * channels + c_in;
+                        let weight = scale.as_ref().map_or(weight, |scale| {
+                            add(N::default(), weight, scale[if scale.len() == channels { c_in } else { of_image }])
+                        });
                         sum = add(sum, x[at + c_in * x_strides[n + 1]], weight);
                     }
                 }

@@ -27,7 +27,7 @@ pub fn scale_weights(graph: &Graph) -> Result<Graph, String> {
     super::remove_dead::remove_dead(&rewriter.finish()?)
 }
 
-/// The picture and the numbers, one a channel, whose product is a node's first operand.
+/// The pictures and the numbers, one a channel of all or of each, whose product is a node's first operand.
 fn scaled(graph: &Graph, node: &Node) -> Option<(ValueId, ValueId)> {
     let &product = node.inputs.first()?;
     let before = &graph.nodes()[graph.writer_at(product)?];
@@ -38,17 +38,21 @@ fn scaled(graph: &Graph, node: &Node) -> Option<(ValueId, ValueId)> {
     }
     let of_channels = |id: ValueId| {
         let shape = &graph.ty(id).shape;
-        let last = graph.ty(product).shape.last();
-        graph.tensor(id).is_none()
-            && shape.last() == last
-            && graph.ty(id).len() == last.cloned().unwrap_or(Dim::from(1))
+        let (Some(images), Some(channels)) = (graph.ty(product).shape.first(), graph.ty(product).shape.last()) else {
+            return false;
+        };
+        let n = graph.ty(id).len();
+        let of_each = shape.first() == Some(images)
+            && shape.len() == graph.ty(product).rank()
+            && n == images.clone() * channels.clone();
+        graph.tensor(id).is_none() && shape.last() == Some(channels) && (n == *channels || of_each)
     };
     let whole = |id: ValueId| graph.ty(id).shape == graph.ty(product).shape;
     let pairs = [(0, 1), (1, 0)].map(|(x, scale)| (before.inputs[x], before.inputs[scale]));
     pairs.into_iter().find(|&(x, scale)| whole(x) && of_channels(scale) && !of_channels(x))
 }
 
-/// Whether a convolution is of each pixel by itself, by weights known ahead, and has no fewer pixels than results for each.
+/// Whether a convolution is of each pixel by itself, by weights known ahead, and has no fewer pixels in a picture than results for each.
 fn pays(graph: &Graph, node: &Node, conv: &Conv) -> bool {
     let (x, w) = (graph.ty(node.inputs[0]), graph.ty(node.inputs[1]));
     let one = |n: usize| n == 1;
@@ -57,8 +61,8 @@ fn pays(graph: &Graph, node: &Node, conv: &Conv) -> bool {
         && conv.pads.iter().all(|&pads| pads == (0, 0))
         && conv.stride.iter().copied().all(one)
         && w.shape[2..].iter().all(|size| size.is(1));
-    let pixels = Dim::product(&x.shape[..x.rank() - 1]).as_usize();
+    let pixels = Dim::product(&x.shape[1..x.rank() - 1]).as_usize();
     let results = w.shape[0].as_usize();
     let enough = matches!((pixels, results), (Some(pixels), Some(results)) if pixels > 1 && pixels >= results);
-    pointwise && x.shape[0].is(1) && x.dtype == DType::F32 && graph.tensor(node.inputs[1]).is_some() && enough
+    pointwise && x.dtype == DType::F32 && graph.tensor(node.inputs[1]).is_some() && enough
 }

@@ -52,8 +52,10 @@ pub fn row(measured: &Measured, threads: u64) -> String {
     };
     let ratio = |ratio: Option<f64>| ratio.map_or("-".to_string(), |ratio| format!("{ratio:.2}"));
     let peak = measured.limit().zip(measured.ms("kiln", threads));
-    let peak =
-        peak.map_or("-".to_string(), |(limit, (ms, ..))| format!("{:.0} %", 100.0 * limit / ms / threads as f64));
+    let peak = peak.map_or("-".to_string(), |(limit, (median, low, _))| {
+        let share = |ms: f64| 100.0 * limit / ms / threads as f64;
+        format!("{:.0} % ({:.0})", share(median), share(low))
+    });
     format!(
         "| {} | {} | {} | {} | {} | {} | {} | {peak} |",
         measured.network.name,
@@ -98,8 +100,8 @@ const INTRODUCTION: &str = "\
 Written by `cargo xtask peers`, the section of the machine's instruction set; do not edit. Milliseconds of one run, in f32: the median over turns that all engines take one after another, and in
 brackets the fastest and the slowest turn; a ratio is the median over neighbouring turns. Each engine has the same inputs and number of threads; kiln's outputs were compared with onnxruntime's before
 anything was timed. An engine's process stands still while others have their turn. Python calls onnxruntime and OpenVINO, which costs them a few microseconds a run. The limit is what the multiplications of the
-direct algorithms take one core at its measured peak. PyTorch exported resnet50 to minilm_16, bilstm and mlp,
-with random weights; the others are as their authors published them. Of builds: seconds that cargo takes for the generated crate; bytes that the program is larger than an empty one, weights left out; working
+direct algorithms take one core at its measured peak, of which the last column is the share in the median turn and in the fastest: the peak is the best the core ever did, and where others have a part in the
+machine, only the fastest turn comes near such a moment. PyTorch exported resnet50 to minilm_16, bilstm and mlp, with random weights; the others are as their authors published them. Of builds: seconds that cargo takes for the generated crate; bytes that the program is larger than an empty one, weights left out; working
 memory beside the most memory the other engines' processes had (for Python and libraries too).
 ";
 
