@@ -156,7 +156,7 @@ impl ConvPart<'_> {
         let &mut Self { out, x, w, bias, shape, tiles, w_stride, ahead, finishing, ref mut scratch, .. } = self;
         let columns = shape.c_out.div_ceil(PANEL) * PANEL;
         let w_len = walk.taps() * shape.c_in * columns;
-        let of_all = shape.batch.saturating_sub(1) * w_stride + w_len;
+        let of_all = if w_stride == 0 { w_len } else { shape.batch * w_stride };
         let (w, bias) = (&w[group * w_len..][..of_all], bias.map(|bias| &bias[group * columns..][..columns]));
         if gathered {
             let rows = ConvRows { shape, group, x, w, bias, tiles, finishing };
@@ -252,6 +252,12 @@ impl Walk {
     /// Whether no window needs a band.
     pub const fn stays_inside(&self) -> bool {
         self.block_stays_inside([0; 3], self.pixels)
+    }
+
+    /// Whether output pixels are of the input's, each of its own.
+    pub const fn is_pointwise(&self) -> bool {
+        let ([depth, height, width], input) = (self.pixels, self.input);
+        self.taps() == 1 && self.stays_inside() && depth == input[0] && height == input[1] && width == input[2]
     }
 
     /// Floats of the input, with padding, behind a block of output pixels.
@@ -439,8 +445,7 @@ impl Task for CorrelationPart<'_> {
             );
         }
         let inside = walk.stays_inside();
-        let pointwise =
-            inside && walk.taps() == 1 && walk.pixels == correlation.input && walk.pixels == correlation.output;
+        let pointwise = walk.is_pointwise() && walk.pixels == correlation.output;
         let block = walk.block(c_in, c_out);
         let [deep, high, wide] = [0, 1, 2].map(|dim| walk.pixels[dim].div_ceil(block[dim]));
         let n_blocks = deep * high * wide;

@@ -45,11 +45,7 @@ pub(super) const fn gathers(shape: &ConvShape) -> bool {
 
 /// Whether pixels are the rows of a matrix as they lie, and not so far apart that they share sets of a cache.
 const fn is_rows(shape: &ConvShape) -> bool {
-    let [kernel, stride] = [shape.kernel, shape.stride];
-    let pointwise = kernel[0] * kernel[1] * kernel[2] == 1 && stride[0] * stride[1] * stride[2] == 1;
-    let inside =
-        shape.input[0] == shape.output[0] && shape.input[1] == shape.output[1] && shape.input[2] == shape.output[2];
-    pointwise && inside && !(shape.groups * shape.c_in).is_multiple_of(1024)
+    Walk::of_conv(shape).is_pointwise() && !(shape.groups * shape.c_in).is_multiple_of(1024)
 }
 
 /// Whether the weights are such that narrow lines would be done this way.

@@ -210,9 +210,13 @@ struct OfEachImage;
 
 impl OnIsa for OfEachImage {
     fn run<S: Simd>(&mut self, s: S) {
-        for (size, c_in, c_out) in
-            [([1, 3, 5], 7, 19), ([1, 14, 14], 33, 64), ([1, 7, 7], 1024, 64), ([2, 3, 1], 4, 130)]
-        {
+        for (batch, size, c_in, c_out) in [
+            (3, [1, 3, 5], 7, 19),
+            (2, [1, 14, 14], 33, 64),
+            (3, [1, 7, 7], 1024, 64),
+            (4, [2, 3, 1], 4, 130),
+            (0, [1, 3, 5], 7, 19),
+        ] {
             let one = ConvShape {
                 batch: 1,
                 input: size,
@@ -225,11 +229,11 @@ impl OnIsa for OfEachImage {
                 c_in,
                 c_out,
             };
-            let shape = ConvShape { batch: 3, ..one };
+            let shape = ConvShape { batch, ..one };
             let (pixels, w_stride) = (volume(size), pack::conv_len(one));
-            let (x, bias) = (random(3 * pixels * c_in, 1), random(pack::bias_len(1, c_out), 2));
-            let w = random(3 * w_stride, 3);
-            let residual = random(3 * pixels * c_out, 4);
+            let (x, bias) = (random(batch * pixels * c_in, 1), random(pack::bias_len(1, c_out), 2));
+            let w = random(batch * w_stride, 3);
+            let residual = random(batch * pixels * c_out, 4);
             let epilogue = Add { residual: &residual, channels: c_out };
             let mut scratch = vec![f32::NAN; conv_scratch_len(shape)];
             let (mut out, mut want) = (vec![f32::NAN; residual.len()], vec![f32::NAN; residual.len()]);

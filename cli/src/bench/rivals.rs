@@ -24,6 +24,9 @@ pub fn start(
     threads: usize,
     dir: &Path,
 ) -> Result<Started> {
+    if inputs.iter().map(|(name, _)| name).chain(outputs).any(|name| name.contains(['\n', '\r'])) {
+        return Ok(Started::Refused("names with line breaks are not tried".to_string()));
+    }
     let binary = build(rival)?;
     std::fs::create_dir_all(dir)?;
     // One line a port: `in` or `out`, type, shape joined by commas, name.

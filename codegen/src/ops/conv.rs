@@ -279,10 +279,9 @@ impl Conv {
                     for c in 0..w_shape[1] {
                         let c_in = channel / per_group * w_shape[1] + c;
                         let weight = w[channel * w_strides[0] + c * w_strides[1] + tap];
-                        let of_image = index[0] * channels + c_in;
-                        let weight = scale.as_ref().map_or(weight, |scale| {
-                            add(N::default(), weight, scale[if scale.len() == channels { c_in } else { of_image }])
-                        });
+                        // Of all pictures or of each.
+                        let scale = scale.as_ref().map(|scale| scale[(index[0] * channels + c_in) % scale.len()]);
+                        let weight = scale.map_or(weight, |scale| add(N::default(), weight, scale));
                         sum = add(sum, x[at + c_in * x_strides[n + 1]], weight);
                     }
                 }
