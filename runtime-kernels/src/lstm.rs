@@ -4,7 +4,7 @@
 //! what depends on the step before. Gates come in ONNX's order: input, output, forget, cell.
 
 use super::activation::Activation;
-use super::lanes::{each, get, put};
+use super::lanes::{get, put};
 use super::recurrent::{self, Cell, Directions, Kind, Sequences, Walk, clipped};
 use super::simd::{Simd, Task};
 use super::split::{Alone, Crew, Stepwise};
@@ -101,19 +101,32 @@ impl<F: Activation, G: Activation, H: Activation> Kind for Gates<'_, F, G, H> {
     #[inline(always)]
     fn advance<S: Simd>(&self, s: S, cell: &Cell<'_>, _: &[f32], state: &mut [f32], c: &mut [f32]) {
         let peephole = self.peephole.map(|p| &p[cell.direction * 3 * cell.hidden..][cell.first..3 * cell.hidden]);
-        each(
-            s,
-            state.len(),
-            #[inline(always)]
-            |at, n| self.lanes(s, cell, peephole, state, c, at, n),
-        );
+        // Two vectors at once where there are two, since each waits for its own results most of the time.
+        let pairs = state.len() - state.len() % (2 * S::LANES);
+        for at in (0..pairs).step_by(2 * S::LANES) {
+            self.lanes::<S, 2>(s, cell, peephole, state, c, at, S::LANES);
+        }
+        for at in (pairs..state.len()).step_by(S::LANES) {
+            let n = (state.len() - at).min(S::LANES);
+            self.lanes::<S, 1>(s, cell, peephole, state, c, at, n);
+        }
     }
 }
 
+/// An activation of some vectors, clipped before.
+#[inline(always)]
+fn each_of<S: Simd, F: Activation, const V: usize>(s: S, f: F, mut x: [S::F32; V], clip: Option<f32>) -> [S::F32; V] {
+    for x in &mut x {
+        *x = f.apply(s, clipped(s, *x, clip));
+    }
+    x
+}
+
 impl<F: Activation, G: Activation, H: Activation> Gates<'_, F, G, H> {
+    /// `V` vectors of units from `at` on, of `n` lanes each.
     #[inline(always)]
     #[expect(clippy::too_many_arguments, reason = "the lanes and all they are made of")]
-    fn lanes<S: Simd>(
+    fn lanes<S: Simd, const V: usize>(
         &self,
         s: S,
         cell: &Cell<'_>,
@@ -124,26 +137,35 @@ impl<F: Activation, G: Activation, H: Activation> Gates<'_, F, G, H> {
         n: usize,
     ) {
         let hidden = cell.hidden;
-        let mut i = cell.sum(s, 0, at, n);
-        let mut o = cell.sum(s, 1, at, n);
-        let mut forget = cell.sum(s, 2, at, n);
-        let x = cell.sum(s, 3, at, n);
-        let old = get(s, c, at, n);
-        if let Some(p) = peephole {
-            i = s.fma(get(s, p, at, n), old, i);
-            forget = s.fma(get(s, p, 2 * hidden + at, n), old, forget);
+        let none = [s.splat(0.0); V];
+        let (mut i, mut o, mut forget, mut x, mut old, mut new) = (none, none, none, none, none, none);
+        for v in 0..V {
+            let at = at + v * S::LANES;
+            i[v] = cell.sum(s, 0, at, n);
+            o[v] = cell.sum(s, 1, at, n);
+            forget[v] = cell.sum(s, 2, at, n);
+            x[v] = cell.sum(s, 3, at, n);
+            old[v] = get(s, c, at, n);
+            if let Some(p) = peephole {
+                i[v] = s.fma(get(s, p, at, n), old[v], i[v]);
+                forget[v] = s.fma(get(s, p, 2 * hidden + at, n), old[v], forget[v]);
+            }
         }
-        let i = self.f.apply(s, clipped(s, i, self.clip));
-        let forget = match self.input_forget {
-            true => s.sub(s.splat(1.0), i),
-            false => self.f.apply(s, clipped(s, forget, self.clip)),
-        };
-        let new = s.fma(forget, old, s.mul(i, self.g.apply(s, clipped(s, x, self.clip))));
-        if let Some(p) = peephole {
-            o = s.fma(get(s, p, hidden + at, n), new, o);
+        let i = each_of(s, self.f, i, self.clip);
+        let x = each_of(s, self.g, x, self.clip);
+        let forget = if self.input_forget { forget } else { each_of(s, self.f, forget, self.clip) };
+        for v in 0..V {
+            let forget = if self.input_forget { s.sub(s.splat(1.0), i[v]) } else { forget[v] };
+            new[v] = s.fma(forget, old[v], s.mul(i[v], x[v]));
+            if let Some(p) = peephole {
+                o[v] = s.fma(get(s, p, hidden + at + v * S::LANES, n), new[v], o[v]);
+            }
         }
-        let o = self.f.apply(s, clipped(s, o, self.clip));
-        put(s, new, c, at, n);
-        put(s, s.mul(o, self.h.apply(s, new)), state, at, n);
+        let o = each_of(s, self.f, o, self.clip);
+        let activated = each_of(s, self.h, new, None);
+        for v in 0..V {
+            put(s, new[v], c, at + v * S::LANES, n);
+            put(s, s.mul(o[v], activated[v]), state, at + v * S::LANES, n);
+        }
     }
 }

@@ -4,8 +4,9 @@
 //! first of nine bits so that its product with n is exact. e^r - 1 = r + r² q(r), with q of degree 4 from a Remez
 //! exchange on [-0.3475, 0.3475] for the error relative to e^r - 1 (2^-26 with its coefficients rounded).
 //!
-//! Where powers of two in steps of a sixteenth are cheap, n is in such steps; r is then so small that a q of degree 1 is
-//! enough: the series', but for a little more than 1/2, which spreads what r^4/24 is missed.
+//! Where powers of two in steps of a sixteenth or an eighth are cheap, n is in such steps; r is then so small that a q of degree 1
+//! is enough: the series', but for a little more than 1/2, which spreads what r^4/24 is missed. Not so where 1 is taken off:
+//! powers between whole ones are rounded, which small results would show.
 //!
 //! Bounds, seen over every 61st float: `exp` 1.1 ulp, denormals included; `expm1` 1.8.
 
@@ -66,6 +67,21 @@ pub fn exp_by_sixteenths<S: Simd>(s: S, x: S::F32) -> Option<S::F32> {
     s.scale_sixteenths(p, k, s.to_bits(sum))
 }
 
+/// 2^k and e^r - 1 of x = k ln 2 + r, k whole or in whole eighths, for x from -87.33 to 88.7; their bits mean nothing outside.
+#[inline(always)]
+fn power_and_rest<S: Simd>(s: S, x: S::F32) -> (S::F32, S::F32) {
+    // So large that what is added to it is rounded to eighths, which stand in its lower bits.
+    let round = s.splat(1_572_864.0);
+    let sum = s.fma(x, s.splat(core::f32::consts::LOG2_E), round);
+    if let Some(power) = s.power_of_eighths(s.to_bits(sum)) {
+        let k = s.sub(sum, round);
+        let r = s.fma(k, s.splat(-LN2_LO), s.fma(k, s.splat(-LN2_HI), x));
+        return (power, s.fma(s.mul(r, r), polynomial(s, r, [0.5, 1.0 / 6.0, 1.0 / 24.0]), r));
+    }
+    let (_, r, power) = reduce_with_power(s, x);
+    (power, expm1_reduced(s, r))
+}
+
 /// e^x
 #[inline(always)]
 pub fn exp<S: Simd>(s: S, x: S::F32) -> S::F32 {
@@ -83,25 +99,21 @@ pub fn exp_bounded<S: Simd>(s: S, x: S::F32) -> S::F32 {
     if let Some(power) = exp_by_sixteenths(s, x) {
         return power;
     }
-    let (_, r, power) = reduce_with_power(s, x);
-    s.fma(power, expm1_reduced(s, r), power)
+    let (power, rest) = power_and_rest(s, x);
+    s.fma(power, rest, power)
 }
 
-/// e^x for x up to 87, at less cost; zero where that is below 2^-126.5, and perhaps where it is below 2^-126.
+/// e^x for x up to 87, at less cost; zero below [`LOWEST_NORMAL`], where it is denormal.
 #[inline(always)]
 pub fn exp_flushed<S: Simd>(s: S, x: S::F32) -> S::F32 {
-    if let Some(power) = exp_by_sixteenths(s, x) {
-        return s.zero_below(x, s.splat(LOWEST_NORMAL), power);
-    }
-    // This gives n = -127, and the exponent bits of 2^n come out as those of zero.
-    exp_bounded(s, s.max(s.splat(-88.0), x))
+    s.zero_below(x, s.splat(LOWEST_NORMAL), exp_bounded(s, x))
 }
 
-/// 1 + e^x, infinite from 88.4 on, where powers in steps of a sixteenth are not cheap.
+/// 1 + e^x, infinite from somewhere between 88.3 and 88.7 on, where powers in steps of a sixteenth are not cheap.
 #[inline(always)]
 pub fn one_and_exp<S: Simd>(s: S, x: S::F32) -> S::F32 {
-    let (_, r, power) = reduce_with_power(s, s.bounded(x, s.splat(-87.0), s.splat(89.0)));
-    s.fma(power, s.add(s.splat(1.0), expm1_reduced(s, r)), s.splat(1.0))
+    let (power, rest) = power_and_rest(s, s.bounded(x, s.splat(-87.0), s.splat(88.7)));
+    s.fma(power, s.add(s.splat(1.0), rest), s.splat(1.0))
 }
 
 /// e^(hi + lo) for a small `lo`.

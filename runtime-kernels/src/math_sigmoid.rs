@@ -1,8 +1,8 @@
-//! The logistic function 1 / (1 + e^-x).
+//! The logistic function 1 / (1 + e^-x), and what it scales: SiLU, and gates of other things.
 //!
 //! As it stands, with e^-x infinite, and so a result of zero, where it exceeds what the division can do with.
 //!
-//! Bound, seen over every 7th float: 2.4 ulp for x above -87.3; below, where results are denormal, they may be zero.
+//! Bound, seen over every 61st float: 2.4 ulp for x above -87.3, of SiLU 2.7; below, where the function is denormal, it may be zero.
 
 use super::math_exp::{LOWEST_NORMAL, exp_by_sixteenths, one_and_exp};
 use super::simd::Simd;
@@ -13,16 +13,39 @@ const HIGHEST: f32 = 104.0;
 /// 1 / (1 + e^-x)
 #[inline(always)]
 pub fn sigmoid<S: Simd>(s: S, x: S::F32) -> S::F32 {
-    if let Some(e) = exp_by_sixteenths(s, s.neg(s.min(s.splat(HIGHEST), x))) {
-        return s.zero_below(x, s.splat(LOWEST_NORMAL), s.inverse_of_more(e));
+    match by_sixteenths(s, x) {
+        Some(gate) => gate,
+        None => s.div(s.splat(1.0), one_and_exp(s, s.neg(x))),
     }
-    s.div(s.splat(1.0), one_and_exp(s, s.neg(x)))
+}
+
+/// `y / (1 + e^-x)`, for less than a sigmoid and a product.
+#[inline(always)]
+pub fn gated<S: Simd>(s: S, y: S::F32, x: S::F32) -> S::F32 {
+    match by_sixteenths(s, x) {
+        Some(gate) => s.mul(y, gate),
+        None => s.div(y, one_and_exp(s, s.neg(x))),
+    }
+}
+
+/// `x / (1 + e^-x)`
+#[inline(always)]
+pub fn silu<S: Simd>(s: S, x: S::F32) -> S::F32 {
+    gated(s, x, x)
+}
+
+/// 1 / (1 + e^-x) where powers of two in steps of a sixteenth are cheap.
+#[inline(always)]
+fn by_sixteenths<S: Simd>(s: S, x: S::F32) -> Option<S::F32> {
+    let e = exp_by_sixteenths(s, s.neg(s.min(s.splat(HIGHEST), x)))?;
+    Some(s.zero_below(x, s.splat(LOWEST_NORMAL), s.inverse_of_more(e)))
 }
 
 #[cfg(test)]
 mod tests {
     use crate::ulp::ulp_test;
 
-    ulp_test!(sigmoid, 2.4, |x| if x < -87.3 { 0.0 } else { 1.0 / (1.0 + (-x).exp()) }, |x| !(-88.4..-87.3)
+    ulp_test!(sigmoid, 2.4, |x| if x < -87.3 { 0.0 } else { 1.0 / (1.0 + (-x).exp()) }, |x| !(-88.7..-87.3)
         .contains(&x));
+    ulp_test!(silu, 2.7, |x| x / (1.0 + (-x).exp()), |x| x > -87.3);
 }

@@ -249,6 +249,7 @@ impl<K: Kind> Walk<'_, K> {
         let (projected, rest) = scratch.split_at_mut(n * row);
         let (reset, kept) = rest.split_at_mut(if resets { n * hidden } else { 0 });
         let early = if resets { K::GATES - 1 } else { K::GATES };
+        self.ask(s, share, step, units);
         let r = &self.r[share.direction * hidden * row..][..hidden * row];
         let many = self.sequences.batch >= many_rows::<S>();
         // What is done for a column must not depend on who shares the units.
@@ -289,6 +290,30 @@ impl<K: Kind> Walk<'_, K> {
         }
     }
 
+    /// Where the input's part in the gates of sequence `i` of `share` begins for its element at `time`.
+    #[inline(always)]
+    fn gates_at(&self, share: &Share<'_>, i: usize, time: usize) -> usize {
+        let Sequences { hidden, batch, directions, .. } = self.sequences;
+        ((time * batch + share.rows.start + i) * directions.count() + share.direction) * K::GATES * hidden
+    }
+
+    /// Asks for the input's part in the gates of these units, so that it is near when the state's product is done: with several
+    /// sequences it lies in short runs far apart, which processors do not foresee.
+    #[inline(always)]
+    fn ask<S: Simd>(&self, s: S, share: &Share<'_>, step: usize, units: &Range<usize>) {
+        const LINE: usize = 16;
+        let hidden = self.sequences.hidden;
+        for i in 0..share.rows.len() {
+            let Some(time) = share.time(step, i) else { continue };
+            let from = self.gates_at(share, i, time);
+            for gate in 0..K::GATES {
+                for unit in units.clone().step_by(LINE) {
+                    s.prefetch(self.gates.as_ptr().wrapping_add(from + gate * hidden + unit));
+                }
+            }
+        }
+    }
+
     /// What there is of sequence `i` of `share` for its element at `time`.
     #[inline(always)]
     fn cell<'b>(
@@ -300,14 +325,13 @@ impl<K: Kind> Walk<'_, K> {
         i: usize,
         time: usize,
     ) -> Cell<'b> {
-        let Sequences { hidden, batch, directions, .. } = self.sequences;
+        let hidden = self.sequences.hidden;
         let (columns, row_len, first) = (K::GATES * hidden, product_row(K::GATES, hidden), units.start);
-        let row = (time * batch + share.rows.start + i) * directions.count() + share.direction;
         Cell {
             direction: share.direction,
             first,
             hidden,
-            x: &self.gates[row * columns..][first..columns],
+            x: &self.gates[self.gates_at(share, i, time)..][first..columns],
             r: &projected[i * row_len..][first..row_len],
             old: &old[i * hidden..][units.clone()],
         }

@@ -138,6 +138,13 @@ pub trait Simd: Copy + 'static {
         let _ = (p, k, sixteenths);
         None
     }
+    /// `2^k` for a `k` in whole eighths, which the lower twelve bits of `eighths` count: from -126 to 127 7/8, zero for -127 and
+    /// infinite for 128; nothing where eight floats cannot be looked up in a register.
+    #[inline(always)]
+    fn power_of_eighths(self, eighths: Self::I32) -> Option<Self::F32> {
+        let _ = eighths;
+        None
+    }
     /// `|a|` with the sign of `sign`.
     #[inline(always)]
     fn copysign(self, a: Self::F32, sign: Self::F32) -> Self::F32 {

@@ -32,6 +32,10 @@ macro_rules! avx2 {
     };
 }
 
+/// 2^(i/8)
+const POWERS: [f32; 8] =
+    [1.0, 1.090_507_7, 1.189_207_1, 1.296_839_6, core::f32::consts::SQRT_2, 1.542_210_8, 1.681_792_9, 1.834_008_1];
+
 /// All ones in the first `n` lanes.
 #[inline(always)]
 fn first(n: usize) -> __m256i {
@@ -159,6 +163,20 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn fma(self, a: __m256, b: __m256, c: __m256) -> __m256 {
         avx2!(_mm256_fmadd_ps(a, b, c))
+    }
+    #[inline(always)]
+    fn power_of_eighths(self, eighths: __m256i) -> Option<__m256> {
+        // The lookup heeds the lower three bits alone; the others become those of an exponent.
+        // SAFETY: an array of eight floats; the token proves the instruction set.
+        let step = unsafe { _mm256_permutevar8x32_ps(_mm256_loadu_ps(POWERS.as_ptr()), eighths) };
+        Some(avx2!({
+            let whole = _mm256_and_si256(_mm256_slli_epi32::<20>(eighths), _mm256_set1_epi32(-1 << 23));
+            _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(step), whole))
+        }))
+    }
+    #[inline(always)]
+    fn zero_below(self, x: __m256, low: __m256, v: __m256) -> __m256 {
+        avx2!(_mm256_andnot_ps(_mm256_cmp_ps::<_CMP_LT_OQ>(x, low), v))
     }
     #[inline(always)]
     fn neg(self, a: __m256) -> __m256 {

@@ -83,16 +83,68 @@ fn v(i: usize) -> Ident {
     format_ident!("v{i}")
 }
 
-/// Which instructions the result needs.
-fn live(map: &Map) -> Vec<bool> {
+/// Which instructions the result needs, `operands` telling those of each.
+fn live(map: &Map, operands: impl Fn(usize) -> Vec<usize>) -> Vec<bool> {
     let mut live = vec![false; map.insts.len()];
     live.last_mut().into_iter().for_each(|last| *last = true);
-    for (at, (inst, _)) in map.insts.iter().enumerate().rev() {
+    for at in (0..map.insts.len()).rev() {
         if live[at] {
-            inst.operands().for_each(|operand| live[operand] = true);
+            operands(at).into_iter().for_each(|operand| live[operand] = true);
         }
     }
     live
+}
+
+/// Two instructions that one function does at less cost.
+#[derive(Clone, Copy)]
+enum Merged {
+    /// The first by a sigmoid of the second.
+    Gated(usize, usize),
+    /// One more than its error function.
+    OneAndErf(usize),
+}
+
+impl Merged {
+    /// What instruction `at` is together with an operand, if nothing else needs that.
+    fn of(template: &Template, at: usize) -> Option<Merged> {
+        let insts = &template.map.insts;
+        let Inst::Binary(op, a, b) = insts[at].0 else { return None };
+        [(a, b), (b, a)].into_iter().find_map(|(other, inner)| {
+            let merged = match (op, insts[inner].0) {
+                (Binary::Mul, Inst::Unary(Unary::Sigmoid, x)) => Merged::Gated(other, x),
+                (Binary::Add, Inst::Unary(Unary::Erf, x)) if number(template, other) == Some(1.0) => {
+                    Merged::OneAndErf(x)
+                }
+                _ => return None,
+            };
+            let users = insts.iter().flat_map(|(inst, _)| inst.operands()).filter(|&operand| operand == inner).count();
+            (users == 1).then_some(merged)
+        })
+    }
+
+    fn operands(self) -> Vec<usize> {
+        match self {
+            Merged::Gated(y, x) => vec![y, x],
+            Merged::OneAndErf(x) => vec![x],
+        }
+    }
+
+    fn simd(self) -> TokenStream {
+        match self {
+            Merged::Gated(y, x) if x == y => {
+                let x = v(x);
+                quote!(kernels::math_sigmoid::silu(s, #x))
+            }
+            Merged::Gated(y, x) => {
+                let (y, x) = (v(y), v(x));
+                quote!(kernels::math_sigmoid::gated(s, #y, #x))
+            }
+            Merged::OneAndErf(x) => {
+                let x = v(x);
+                quote!(kernels::math_erf::one_and_erf(s, #x))
+            }
+        }
+    }
 }
 
 /// The number that instruction `at` is, if the function is not given it.
@@ -105,9 +157,13 @@ fn number(template: &Template, at: usize) -> Option<f32> {
 
 fn simd_body(template: &Template, input: &dyn Fn(usize) -> TokenStream) -> TokenStream {
     let Template { map, given } = template;
-    let live = live(map);
+    let live = live(map, |at| match Merged::of(template, at) {
+        Some(merged) => merged.operands(),
+        None => map.insts[at].0.operands().collect(),
+    });
     let lets = map.insts.iter().enumerate().filter(|&(at, _)| live[at]).map(|(at, &(inst, _))| {
         let value = match inst {
+            _ if let Some(merged) = Merged::of(template, at) => merged.simd(),
             Inst::Input(i) => input(i),
             Inst::Const(bits) => {
                 let value = match given.iter().position(|&i| i == at) {
@@ -293,7 +349,7 @@ fn scalar(name: &Ident, map: &Map) -> TokenStream {
     }
     let fields: Vec<Ident> = (0..n).map(|i| format_ident!("a{i}")).collect();
     let types: Vec<Ident> = inputs.iter().map(|dtype| format_ident!("{}", dtype.rust())).collect();
-    let live = live(map);
+    let live = live(map, |at| map.insts[at].0.operands().collect());
     let lets = map.insts.iter().enumerate().filter(|&(at, _)| live[at]).map(|(at, &(inst, dtype))| {
         let value = match inst {
             Inst::Input(i) => {
