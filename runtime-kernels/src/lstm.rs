@@ -153,10 +153,14 @@ impl<F: Activation, G: Activation, H: Activation> Gates<'_, F, G, H> {
         }
         let i = each_of(s, self.f, i, self.clip);
         let x = each_of(s, self.g, x, self.clip);
-        let forget = if self.input_forget { forget } else { each_of(s, self.f, forget, self.clip) };
+        if !self.input_forget {
+            forget = each_of(s, self.f, forget, self.clip);
+        }
         for v in 0..V {
-            let forget = if self.input_forget { s.sub(s.splat(1.0), i[v]) } else { forget[v] };
-            new[v] = s.fma(forget, old[v], s.mul(i[v], x[v]));
+            if self.input_forget {
+                forget[v] = s.sub(s.splat(1.0), i[v]);
+            }
+            new[v] = s.fma(forget[v], old[v], s.mul(i[v], x[v]));
             if let Some(p) = peephole {
                 o[v] = s.fma(get(s, p, hidden + at + v * S::LANES, n), new[v], o[v]);
             }

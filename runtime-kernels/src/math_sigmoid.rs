@@ -43,9 +43,23 @@ fn by_sixteenths<S: Simd>(s: S, x: S::F32) -> Option<S::F32> {
 
 #[cfg(test)]
 mod tests {
+    use crate::simd::Simd;
     use crate::ulp::ulp_test;
 
     ulp_test!(sigmoid, 2.4, |x| if x < -87.3 { 0.0 } else { 1.0 / (1.0 + (-x).exp()) }, |x| !(-88.7..-87.3)
         .contains(&x));
     ulp_test!(silu, 2.7, |x| x / (1.0 + (-x).exp()), |x| x > -87.3);
+
+    /// So small that an ulp of the sum is the least normal float, and so large that nothing else is lost.
+    const SHIFT: f32 = f32::MIN_POSITIVE * 8_388_608.0;
+
+    fn and_shift<S: Simd>(s: S, x: S::F32) -> S::F32 {
+        s.add(super::sigmoid(s, x), s.splat(SHIFT))
+    }
+
+    mod denormals {
+        use super::{SHIFT, ulp_test};
+
+        ulp_test!(and_shift, 1.5, |x| f64::from(SHIFT) + 1.0 / (1.0 + (-x).exp()), |x| x < -87.3);
+    }
 }
