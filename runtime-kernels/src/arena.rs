@@ -1,6 +1,7 @@
 //! The memory of a model: one aligned block of bytes, lent out in typed parts that provably do not alias.
 //!
-//! Generated code names parts by byte offset. With offsets known when it is compiled, every check here folds away.
+//! Generated code names parts by byte offset. With offsets known when it is compiled, every check here folds away; in a build that
+//! does not optimise they would stand in every step, so there they stay functions.
 //! Everything unsafe about sharing one block between operands is on this page, and none of it in generated code.
 
 use core::marker::PhantomData;
@@ -96,13 +97,13 @@ impl<'a> Arena<'a> {
     /// The parts `spans` name, usable together.
     ///
     /// Panics unless all lie inside the arena and each written one is apart from every other; empty ones never conflict.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn parts<const N: usize>(&mut self, spans: [Span; N]) -> [Part<'_>; N] {
         Arena { bytes: &mut *self.bytes }.into_parts(spans)
     }
 
     /// The parts `spans` name, usable together for as long as the arena's memory; see [`Arena::parts`].
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn into_parts<const N: usize>(self, spans: [Span; N]) -> [Part<'a>; N] {
         let len = self.bytes.len();
         let mut i = 0;
@@ -149,7 +150,7 @@ impl Span {
     }
 
     /// Whether no byte is in both; both must lie inside an arena, so that no end overflows.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     const fn is_apart(self, other: Self) -> bool {
         self.bytes == 0
             || other.bytes == 0
@@ -210,7 +211,7 @@ plain! {
 
 impl<'a> Part<'a> {
     /// The part as numbers; panics unless its offset and size are multiples of theirs.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn get<T: Plain>(self) -> &'a [T] {
         let len = self.len_of::<T>();
         // SAFETY: the part's bytes are initialised, borrowed for `'a` and written through no other part; their alignment
@@ -219,7 +220,7 @@ impl<'a> Part<'a> {
     }
 
     /// The part as numbers; panics if it was to be read only, or unless its offset and size are multiples of theirs.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn get_mut<T: Plain>(self) -> &'a mut [T] {
         assert!(self.span.write, "a part taken to be read must not be written");
         let len = self.len_of::<T>();
@@ -228,7 +229,7 @@ impl<'a> Part<'a> {
     }
 
     /// How many `T`s the part holds.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     const fn len_of<T: Plain>(&self) -> usize {
         // The arena starts at a multiple of ALIGN, so the offset alone decides.
         assert!(
@@ -251,7 +252,7 @@ pub struct Weights<'a, const LEN: usize>(pub &'a Aligned<[u8; LEN]>);
 
 impl<'a, const LEN: usize> Weights<'a, LEN> {
     /// The `len` numbers at byte `offset`; panics if they are not inside, or not aligned.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn get<T: Plain>(self, offset: usize, len: usize) -> &'a [T] {
         let inside = offset <= LEN && len <= (LEN - offset) / size_of::<T>();
         assert!(inside, "constants must lie inside the weights");
