@@ -5,7 +5,7 @@
 
 use super::activation::Activation;
 use super::lanes::{each, get, put};
-use super::recurrent::{self, Cell, Directions, Kind, Sequences, Walk, clipped};
+use super::recurrent::{self, Cell, Directions, Gate, Kind, Sequences, Walk, clipped};
 use super::simd::{Simd, Task};
 use super::split::{Alone, Crew, Stepwise};
 
@@ -94,8 +94,8 @@ struct Gates<'a, F, G> {
 impl<F: Activation, G: Activation> Gates<'_, F, G> {
     /// The update gate, or the reset gate after it.
     #[inline(always)]
-    fn gate<S: Simd>(&self, s: S, cell: &Cell<'_>, gate: usize, at: usize, n: usize) -> S::F32 {
-        self.f.apply(s, clipped(s, cell.sum(s, gate, at, n), self.clip))
+    fn gate<S: Simd>(&self, s: S, of: Gate<'_>, at: usize, n: usize) -> S::F32 {
+        self.f.apply(s, clipped(s, of.sum(s, at, n), self.clip))
     }
 }
 
@@ -109,40 +109,46 @@ impl<F: Activation, G: Activation> Kind for Gates<'_, F, G> {
 
     #[inline(always)]
     fn reset<S: Simd>(&self, s: S, cell: &Cell<'_>, state: &mut [f32], update: &mut [f32]) {
+        let len = state.len();
+        let (state, update, old) = (&mut state[..len], &mut update[..len], &cell.old[..len]);
+        let [z, r] = [cell.gate(0, len), cell.gate(1, len)];
         each(
             s,
-            state.len(),
+            len,
             #[inline(always)]
             |at, n| {
                 // The last gate's product takes the place of part of this one's.
-                put(s, self.gate(s, cell, 0, at, n), update, at, n);
-                put(s, s.mul(self.gate(s, cell, 1, at, n), get(s, cell.old, at, n)), state, at, n);
+                put(s, self.gate(s, z, at, n), update, at, n);
+                put(s, s.mul(self.gate(s, r, at, n), get(s, old, at, n)), state, at, n);
             },
         );
     }
 
     #[inline(always)]
     fn advance<S: Simd>(&self, s: S, cell: &Cell<'_>, update: &[f32], state: &mut [f32], _: &mut [f32]) {
-        let rbh = self.rbh.map(|rbh| &rbh[cell.direction * self.rbh_stride..][cell.first..cell.hidden]);
+        let len = state.len();
+        let rbh = self.rbh.map(|rbh| &rbh[cell.direction * self.rbh_stride..][cell.first..][..len]);
+        let (state, old) = (&mut state[..len], &cell.old[..len]);
+        let [of_z, of_r, of_new] = [cell.gate(0, len), cell.gate(1, len), cell.gate(2, len)];
         each(
             s,
-            state.len(),
+            len,
             #[inline(always)]
             |at, n| {
-                let mut recurrent = cell.recurrent(s, 2, at, n);
+                let mut recurrent = of_new.recurrent(s, at, n);
                 let z = match self.linear_before_reset {
                     true => {
                         if let Some(bias) = rbh {
                             recurrent = s.add(recurrent, get(s, bias, at, n));
                         }
-                        recurrent = s.mul(self.gate(s, cell, 1, at, n), recurrent);
-                        self.gate(s, cell, 0, at, n)
+                        recurrent = s.mul(self.gate(s, of_r, at, n), recurrent);
+                        self.gate(s, of_z, at, n)
                     }
                     false => get(s, update, at, n),
                 };
-                let new = s.add(cell.input(s, 2, at, n), recurrent);
+                let new = s.add(of_new.input(s, at, n), recurrent);
                 let new = self.g.apply(s, clipped(s, new, self.clip));
-                let old = get(s, cell.old, at, n);
+                let old = get(s, old, at, n);
                 put(s, s.fma(z, old, s.mul(s.sub(s.splat(1.0), z), new)), state, at, n);
             },
         );

@@ -5,7 +5,7 @@
 
 use super::activation::Activation;
 use super::lanes::{get, put};
-use super::recurrent::{self, Cell, Directions, Kind, Sequences, Walk, clipped};
+use super::recurrent::{self, Cell, Directions, Gate, Kind, Sequences, Walk, clipped};
 use super::simd::{Simd, Task};
 use super::split::{Alone, Crew, Stepwise};
 
@@ -100,15 +100,24 @@ impl<F: Activation, G: Activation, H: Activation> Kind for Gates<'_, F, G, H> {
 
     #[inline(always)]
     fn advance<S: Simd>(&self, s: S, cell: &Cell<'_>, _: &[f32], state: &mut [f32], c: &mut [f32]) {
-        let peephole = self.peephole.map(|p| &p[cell.direction * 3 * cell.hidden..][cell.first..3 * cell.hidden]);
+        let (hidden, len) = (cell.hidden, state.len());
+        let c = &mut c[..len];
+        let of = [cell.gate(0, len), cell.gate(1, len), cell.gate(2, len), cell.gate(3, len)];
+        let peephole = self.peephole.map(|p| {
+            let p = &p[cell.direction * 3 * hidden..][..3 * hidden];
+            [0, hidden, 2 * hidden].map(
+                #[inline(always)]
+                |gate| &p[gate + cell.first..][..len],
+            )
+        });
         // Two vectors at once where there are two, since each waits for its own results most of the time.
-        let pairs = state.len() - state.len() % (2 * S::LANES);
+        let pairs = len - len % (2 * S::LANES);
         for at in (0..pairs).step_by(2 * S::LANES) {
-            self.lanes::<S, 2>(s, cell, peephole, state, c, at, S::LANES);
+            self.lanes::<S, 2>(s, &of, peephole, state, c, at, S::LANES);
         }
-        for at in (pairs..state.len()).step_by(S::LANES) {
-            let n = (state.len() - at).min(S::LANES);
-            self.lanes::<S, 1>(s, cell, peephole, state, c, at, n);
+        for at in (pairs..len).step_by(S::LANES) {
+            let n = (len - at).min(S::LANES);
+            self.lanes::<S, 1>(s, &of, peephole, state, c, at, n);
         }
     }
 }
@@ -129,26 +138,25 @@ impl<F: Activation, G: Activation, H: Activation> Gates<'_, F, G, H> {
     fn lanes<S: Simd, const V: usize>(
         &self,
         s: S,
-        cell: &Cell<'_>,
-        peephole: Option<&[f32]>,
+        of: &[Gate<'_>; 4],
+        peephole: Option<[&[f32]; 3]>,
         state: &mut [f32],
         c: &mut [f32],
         at: usize,
         n: usize,
     ) {
-        let hidden = cell.hidden;
         let none = [s.splat(0.0); V];
         let (mut i, mut o, mut forget, mut x, mut old, mut new) = (none, none, none, none, none, none);
         for v in 0..V {
             let at = at + v * S::LANES;
-            i[v] = cell.sum(s, 0, at, n);
-            o[v] = cell.sum(s, 1, at, n);
-            forget[v] = cell.sum(s, 2, at, n);
-            x[v] = cell.sum(s, 3, at, n);
+            i[v] = of[0].sum(s, at, n);
+            o[v] = of[1].sum(s, at, n);
+            forget[v] = of[2].sum(s, at, n);
+            x[v] = of[3].sum(s, at, n);
             old[v] = get(s, c, at, n);
-            if let Some(p) = peephole {
-                i[v] = s.fma(get(s, p, at, n), old[v], i[v]);
-                forget[v] = s.fma(get(s, p, 2 * hidden + at, n), old[v], forget[v]);
+            if let Some([p_i, _, p_f]) = peephole {
+                i[v] = s.fma(get(s, p_i, at, n), old[v], i[v]);
+                forget[v] = s.fma(get(s, p_f, at, n), old[v], forget[v]);
             }
         }
         let i = each_of(s, self.f, i, self.clip);
@@ -161,8 +169,8 @@ impl<F: Activation, G: Activation, H: Activation> Gates<'_, F, G, H> {
                 forget[v] = s.sub(s.splat(1.0), i[v]);
             }
             new[v] = s.fma(forget[v], old[v], s.mul(i[v], x[v]));
-            if let Some(p) = peephole {
-                o[v] = s.fma(get(s, p, hidden + at + v * S::LANES, n), new[v], o[v]);
+            if let Some([_, p_o, _]) = peephole {
+                o[v] = s.fma(get(s, p_o, at + v * S::LANES, n), new[v], o[v]);
             }
         }
         let o = each_of(s, self.f, o, self.clip);

@@ -88,22 +88,38 @@ pub(super) struct Cell<'a> {
 }
 
 impl Cell<'_> {
-    /// Lanes `at..at + n` of the state's product for a gate, where `n` is `LANES` but at the end.
+    /// What a gate of the first `len` of these units is made of.
     #[inline(always)]
-    pub fn recurrent<S: Simd>(&self, s: S, gate: usize, at: usize, n: usize) -> S::F32 {
-        get(s, self.r, gate * gate_pitch(self.hidden) + at, n)
+    pub fn gate(&self, gate: usize, len: usize) -> Gate<'_> {
+        let (x, r) = (gate * self.hidden, gate * gate_pitch(self.hidden));
+        Gate { x: &self.x[x..][..len], r: &self.r[r..][..len] }
+    }
+}
+
+/// A gate's products for some units: slices of one length, so that one check of what is read serves all gates.
+#[derive(Clone, Copy)]
+pub(super) struct Gate<'a> {
+    x: &'a [f32],
+    r: &'a [f32],
+}
+
+impl Gate<'_> {
+    /// Lanes `at..at + n` of the state's product, where `n` is `LANES` but at the end.
+    #[inline(always)]
+    pub fn recurrent<S: Simd>(&self, s: S, at: usize, n: usize) -> S::F32 {
+        get(s, self.r, at, n)
     }
 
     /// The same of the input's.
     #[inline(always)]
-    pub fn input<S: Simd>(&self, s: S, gate: usize, at: usize, n: usize) -> S::F32 {
-        get(s, self.x, gate * self.hidden + at, n)
+    pub fn input<S: Simd>(&self, s: S, at: usize, n: usize) -> S::F32 {
+        get(s, self.x, at, n)
     }
 
     /// Their sum.
     #[inline(always)]
-    pub fn sum<S: Simd>(&self, s: S, gate: usize, at: usize, n: usize) -> S::F32 {
-        s.add(self.input(s, gate, at, n), self.recurrent(s, gate, at, n))
+    pub fn sum<S: Simd>(&self, s: S, at: usize, n: usize) -> S::F32 {
+        s.add(self.input(s, at, n), self.recurrent(s, at, n))
     }
 }
 
@@ -366,7 +382,8 @@ impl<K: Kind> Split for InSequences<'_, '_, K> {
     fn parts(&self, threads: usize) -> usize {
         let Sequences { seq, batch, hidden, directions, .. } = self.walk.sequences;
         let rows = directions.count() * batch;
-        parts((seq * rows).saturating_mul(K::GATES * hidden * hidden), rows, threads)
+        // No more than threads: each part reads all weights in every step, for the fewer sequences the more there are.
+        parts((seq * rows).saturating_mul(K::GATES * hidden * hidden), rows.min(threads), threads)
     }
 
     #[inline(always)]

@@ -79,11 +79,12 @@ impl<F: Activation> Kind for Plain<F> {
 
     #[inline(always)]
     fn advance<S: Simd>(&self, s: S, cell: &Cell<'_>, _: &[f32], state: &mut [f32], _: &mut [f32]) {
+        let of = cell.gate(0, state.len());
         each(
             s,
             state.len(),
             #[inline(always)]
-            |at, n| put(s, self.f.apply(s, clipped(s, cell.sum(s, 0, at, n), self.clip)), state, at, n),
+            |at, n| put(s, self.f.apply(s, clipped(s, of.sum(s, at, n), self.clip)), state, at, n),
         );
     }
 }

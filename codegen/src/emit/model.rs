@@ -122,9 +122,15 @@ fn weight_static(plan: &Plan, options: &Options, weights: &WeightSource) -> Toke
             WeightSource::File(path) => quote!(#path),
             WeightSource::Literal => quote!(),
         };
+        // A module of its own is a unit of its own for rustc, which compiles the smallest among the first: the assembler copies
+        // while the kernels are compiled, not when they are done.
         return quote! {
             #big_endian
-            kernels::weights_file::weights_file!(WEIGHTS: #len bytes, #symbol, #path);
+            mod weights_file {
+                use super::kernels;
+                kernels::weights_file::weights_file!(WEIGHTS: #len bytes, #symbol, #path);
+            }
+            use weights_file::WEIGHTS;
         };
     }
     let len = Literal::usize_unsuffixed(plan.blob.len());
