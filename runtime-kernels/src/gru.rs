@@ -110,7 +110,7 @@ impl<F: Activation, G: Activation> Kind for Gates<'_, F, G> {
     #[inline(always)]
     fn reset<S: Simd>(&self, s: S, cell: &Cell<'_>, state: &mut [f32], update: &mut [f32]) {
         let len = state.len();
-        let (state, update, old) = (&mut state[..len], &mut update[..len], &cell.old[..len]);
+        let (update, old) = (&mut update[..len], &cell.old[..len]);
         let [z, r] = [cell.gate(0, len), cell.gate(1, len)];
         each(
             s,
@@ -128,7 +128,7 @@ impl<F: Activation, G: Activation> Kind for Gates<'_, F, G> {
     fn advance<S: Simd>(&self, s: S, cell: &Cell<'_>, update: &[f32], state: &mut [f32], _: &mut [f32]) {
         let len = state.len();
         let rbh = self.rbh.map(|rbh| &rbh[cell.direction * self.rbh_stride..][cell.first..][..len]);
-        let (state, old) = (&mut state[..len], &cell.old[..len]);
+        let old = &cell.old[..len];
         let [of_z, of_r, of_new] = [cell.gate(0, len), cell.gate(1, len), cell.gate(2, len)];
         each(
             s,

@@ -6,7 +6,7 @@
 /// `NAME: len bytes, "symbol", path` declares the aligned static `NAME`, the bytes of the file at the absolute path, for the module
 /// around.
 ///
-/// The symbol must tell the file's content: where two models bring the same, the linker keeps one, and only a declaration with
+/// The symbol must tell the file's content: where two models bring the same, the assembler or the linker keeps one, and only a declaration with
 /// another symbol makes rustc look at the file again. `include_bytes!` would have it looked at whenever it changes, but rustc then
 /// reads, holds and stores all of it beside what the assembler does.
 #[allow(unused_macros, reason = "used by generated code")]
@@ -14,6 +14,8 @@ macro_rules! weights_file {
     ($name:ident: $len:literal bytes, $symbol:literal, $($path:tt)*) => {
         #[cfg(all(any(target_os = "linux", target_os = "android", target_os = "freebsd"), not(miri)))]
         ::core::arch::global_asm!(
+            // Another model of the crate may have brought the same into what is assembled at once.
+            concat!(".ifndef ", $symbol),
             ".pushsection .rodata.kiln,\"a\",%progbits",
             ".balign 64",
             concat!(".weak ", $symbol),
@@ -26,6 +28,7 @@ macro_rules! weights_file {
             concat!(".org .L", $symbol, ".begin + ", $len),
             concat!(".org .L", $symbol, ".end"),
             ".popsection",
+            ".endif",
             options(raw)
         );
         // SAFETY: at this symbol the assembler has put the bytes of the file, as many as the type has, which it was made to
