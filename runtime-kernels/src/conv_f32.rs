@@ -8,13 +8,14 @@ use super::ahead_f32::Ahead;
 use super::conv_band_f32::FillBand;
 use super::conv_rows_f32::{ConvRows, gathers, may_gather, rows_scratch_len};
 use super::epilogue::Epilogue;
-use super::finish_f32::{Entered, Finishing};
+use super::finish_f32::{Area, Entered, Finishing};
 use super::matmul_f32::blocks;
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, times, whole};
 use super::stages::{Stages, Window};
 use super::tile_cuts::{count, in_use, panel_groups, strips, tile_rows, widest};
 use super::tile_f32::{MOST_ROWS, PANEL, Product};
+use super::tile_pixels_f32::{Pixels, has_pixel_tiles, pixel_tiles_pay};
 use super::tiles::Tiles;
 use super::window::volume;
 
@@ -375,6 +376,13 @@ impl Correlation<'_> {
         let at_once = widest::<S>(product.tiles, size[2], product.window.len(), true);
         let lines = size[0] * size[1];
         let n_strips = lines * size[2].div_ceil(tile_rows::<S>(product.row_stride, at_once.min(panels)));
+        let thin = product.n == PANEL || product.n == 2 * PANEL;
+        let cut = lines * size[2].div_ceil(tile_rows::<S>(product.row_stride, 1));
+        let one_stage = n_strips <= 3 || product.window.stages().n == 1;
+        if const { has_pixel_tiles::<S>() } && thin && one_stage && pixel_tiles_pay(lines, size[2], cut) {
+            // SAFETY: as the caller promises.
+            return unsafe { self.pixels(s, product, from, pitch, entry_row, first, size) };
+        }
         // Few strips read a panel so seldom that it need not stay.
         let stages = if n_strips <= 3 { Stages::whole(product.window) } else { product.window.stages() };
         let mut panel = 0;
@@ -406,6 +414,56 @@ impl Correlation<'_> {
                 }
             }
             panel += width;
+        }
+    }
+
+    /// The same by tiles whose pixels need not be of one line.
+    ///
+    /// # Safety
+    /// As for [`Correlation::block`]; the columns fill whole panels.
+    #[inline(always)]
+    unsafe fn pixels<S: Simd>(
+        &self,
+        s: S,
+        product: &Product<'_>,
+        from: *const f32,
+        pitch: [usize; 3],
+        entry_row: usize,
+        first: [usize; 3],
+        size: [usize; 3],
+    ) {
+        let (row_len, panels) = (self.groups * self.c_out, product.n / PANEL);
+        let out = |dim: usize, i: usize| self.out_first[dim] + (first[dim] + i) * self.out_step[dim];
+        let row =
+            |d: usize, h: usize| entry_row + (out(0, d) * self.output[1] + out(1, h)) * self.output[2] + out(2, 0);
+        let out_pitch = [self.out_step[0] * self.output[1], self.out_step[1]].map(|n| n * self.output[2] * row_len);
+        let a_pitch = [0, 1].map(|dim| self.walk.stride[dim] * pitch[dim]);
+        for panel in 0..panels {
+            let bias = product.bias.map(|bias| &bias[panel * PANEL..][..PANEL]);
+            // SAFETY: a panel of the product's, and its columns of the block's first pixel.
+            let (b, out) = unsafe {
+                (product.b.add(panel * product.panel_stride), product.out.add(row(0, 0) * row_len + panel * PANEL))
+            };
+            let product = &Product { b, bias, after: product.after + panels - 1 - panel, ..*product };
+            s.enter(Pixels { product, a: from, a_pitch, out, out_pitch, size });
+        }
+        if let Finishing::Apply(_) = product.finishing {
+            for line in 0..size[0] * size[1] {
+                let row = row(line / size[1], line % size[1]);
+                let area = Area {
+                    tile: product.out.wrapping_add(row * row_len),
+                    tile_stride: product.out_stride,
+                    out: product.out.wrapping_add(row * row_len),
+                    out_stride: product.out_stride,
+                    row: product.row + row,
+                    row_step: product.row_step,
+                    col: product.col,
+                    rows: size[2],
+                    cols: product.n,
+                };
+                // SAFETY: a line of what was just written.
+                unsafe { product.finishing.apply(area) };
+            }
         }
     }
 }

@@ -115,6 +115,7 @@ pub mod text_split;
 pub mod texts;
 mod tile_cuts;
 mod tile_f32;
+mod tile_pixels_f32;
 mod tile_transpose;
 pub mod tiles;
 pub mod topk;

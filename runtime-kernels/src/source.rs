@@ -87,6 +87,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("texts", include_str!("texts.rs")),
     ("tile_cuts", include_str!("tile_cuts.rs")),
     ("tile_f32", include_str!("tile_f32.rs")),
+    ("tile_pixels_f32", include_str!("tile_pixels_f32.rs")),
     ("tile_transpose", include_str!("tile_transpose.rs")),
     ("tiles", include_str!("tiles.rs")),
     ("topk", include_str!("topk.rs")),

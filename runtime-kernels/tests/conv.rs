@@ -135,6 +135,11 @@ fn shapes() -> Vec<ConvShape> {
         shape(1, [1, 2, 2], [1, 5, 5], one, one, [0, 4, 4], [0, 4, 4], [1, 3, 5]),
         shape(1, [1, 9, 9], [1, 3, 3], one, one, none, none, [1, 8, 16]),
         shape(1, [1, 30, 30], [1, 3, 3], one, one, square, square, [1, 64, 96]),
+        // Whole panels on lines that strips would cut badly, in blocks of several lines, of planes, and of a line's last pixels.
+        shape(2, [1, 7, 7], [1, 3, 3], one, one, square, square, [3, 16, 16]),
+        shape(1, [1, 15, 13], [1, 3, 3], one, [1, 2, 1], square, square, [2, 9, 32]),
+        shape(1, [4, 9, 7], [2, 3, 3], [1, 2, 1], one, none, one, [2, 5, 16]),
+        shape(1, [1, 3, 260], [1, 2, 3], one, one, none, square, [1, 30, 32]),
     ];
     let mut seed = 7_u64;
     let mut pick = |most: u64| {
