@@ -356,21 +356,13 @@ impl Correlation<'_> {
         s.enter(CorrelationPart { correlation: self, out, x, w, bias, scratch, part });
     }
 
-    /// Computes the output pixels `first..first + size`, whose first window starts at `from`.
+    /// Computes a block of output pixels.
     ///
     /// # Safety
     /// As [`Product::strip`] asks, for each pixel of the block.
     #[inline(always)]
-    unsafe fn block<S: Simd>(
-        &self,
-        s: S,
-        product: &Product<'_>,
-        from: *const f32,
-        pitch: [usize; 3],
-        entry_row: usize,
-        first: [usize; 3],
-        size: [usize; 3],
-    ) {
+    unsafe fn block<S: Simd>(&self, s: S, product: &Product<'_>, block: Block) {
+        let Block { from, pitch, entry_row, first, size } = block;
         let panels = product.n.div_ceil(PANEL);
         let out = |dim: usize, i: usize| self.out_first[dim] + (first[dim] + i) * self.out_step[dim];
         let at_once = widest::<S>(product.tiles, size[2], product.window.len(), true);
@@ -381,7 +373,7 @@ impl Correlation<'_> {
         let one_stage = n_strips <= 3 || product.window.stages().n == 1;
         if const { has_pixel_tiles::<S>() } && thin && one_stage && pixel_tiles_pay(lines, size[2], cut) {
             // SAFETY: as the caller promises.
-            return unsafe { self.pixels(s, product, from, pitch, entry_row, first, size) };
+            return unsafe { self.pixels(s, product, block) };
         }
         // Few strips read a panel so seldom that it need not stay.
         let stages = if n_strips <= 3 { Stages::whole(product.window) } else { product.window.stages() };
@@ -422,16 +414,8 @@ impl Correlation<'_> {
     /// # Safety
     /// As for [`Correlation::block`]; the columns fill whole panels.
     #[inline(always)]
-    unsafe fn pixels<S: Simd>(
-        &self,
-        s: S,
-        product: &Product<'_>,
-        from: *const f32,
-        pitch: [usize; 3],
-        entry_row: usize,
-        first: [usize; 3],
-        size: [usize; 3],
-    ) {
+    unsafe fn pixels<S: Simd>(&self, s: S, product: &Product<'_>, block: Block) {
+        let Block { from, pitch, entry_row, first, size } = block;
         let (row_len, panels) = (self.groups * self.c_out, product.n / PANEL);
         let out = |dim: usize, i: usize| self.out_first[dim] + (first[dim] + i) * self.out_step[dim];
         let row =
@@ -466,6 +450,19 @@ impl Correlation<'_> {
             }
         }
     }
+}
+
+/// The output pixels `first..first + size` of a walk.
+#[derive(Clone, Copy)]
+struct Block {
+    /// The first pixel's window.
+    from: *const f32,
+    /// Floats from plane to plane there, from line to line, and from pixel to pixel.
+    pitch: [usize; 3],
+    /// The number of the image's first row in the output.
+    entry_row: usize,
+    first: [usize; 3],
+    size: [usize; 3],
 }
 
 /// The arguments of [`Correlation::run`], whose caller vouches for them.
@@ -582,7 +579,10 @@ impl Task for CorrelationPart<'_> {
             let product = Product { row_stride: walk.stride[2] * pitch[2], window, ..product };
             // SAFETY: the windows of the block's pixels lie within the input or the band, as just established; the
             // output's pixels were checked against its size above, and `w` and `bias` cut to their lengths.
-            unsafe { correlation.block(s, &product, from, pitch, entry * out_pixels, first, size) };
+            unsafe {
+                let block = Block { from, pitch, entry_row: entry * out_pixels, first, size };
+                correlation.block(s, &product, block);
+            }
         }
     }
 }
