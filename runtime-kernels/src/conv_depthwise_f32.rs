@@ -13,6 +13,7 @@ use core::ops::Range;
 use super::conv_f32::ConvShape;
 use super::epilogue::Epilogue;
 use super::finish_f32::{Area, Entered, Finishing};
+use super::repeat::repeat;
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, own, parts, times, whole};
 use super::window::{taps_inside, volume};
@@ -218,20 +219,6 @@ impl Task for Line<'_> {
             _ => self.visit::<S, 2>(s),
         }
     }
-}
-
-/// Repeats `body` for `i` from 0 to below `n`, at most 17. Written out, for what a loop left standing would cost: the
-/// sums would live in memory, and whether it stands is up to the optimization level.
-macro_rules! repeat {
-    ($i:ident in $n:expr, $body:expr) => {
-        repeat!($i in $n, $body, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
-    };
-    ($i:ident in $n:expr, $body:expr, $($at:literal)*) => {{
-        $(if $at < $n {
-            let $i = $at;
-            $body
-        })*
-    }};
 }
 
 /// Repeats `body` for each pixel `j` of `P`, as `repeat` does.

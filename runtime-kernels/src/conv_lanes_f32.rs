@@ -1,4 +1,4 @@
-//! Convolution of pictures in groups of fewer channels than a panel has columns.
+//! Convolution of pictures in groups of fewer channels than a panel has columns, of shapes that `conv_groups_f32` is not for.
 //!
 //! A panel spans several groups, and each of its lanes multiplies what its own group reads: the input behind a few pixels of an
 //! output line is copied to a band in which every channel stands once for each output channel of its group, as a vector

@@ -145,6 +145,26 @@ pub trait Simd: Copy + 'static {
         let _ = eighths;
         None
     }
+    /// For each lane the number of the first lane of its group of `N`.
+    #[inline(always)]
+    fn firsts<const N: usize>(self) -> Self::I32 {
+        let mut first = [0.0; 16];
+        for (i, first) in first.iter_mut().enumerate() {
+            *first = (i / N * N) as f32;
+        }
+        self.to_i32(self.load(&first))
+    }
+    /// For each lane the one of `v` that `from` numbers, which is of the same group of `N` lanes.
+    #[inline(always)]
+    fn spread<const N: usize>(self, v: Self::F32, from: Self::I32) -> Self::F32 {
+        let (mut lanes, mut at) = ([0.0; 16], [0.0; 16]);
+        self.store(v, &mut lanes);
+        self.store(self.to_f32(from), &mut at);
+        for at in &mut at {
+            *at = lanes[*at as usize % 16];
+        }
+        self.load(&at)
+    }
     /// `|a|` with the sign of `sign`.
     #[inline(always)]
     fn copysign(self, a: Self::F32, sign: Self::F32) -> Self::F32 {

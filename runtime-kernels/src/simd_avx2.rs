@@ -179,6 +179,14 @@ impl Simd for Avx2 {
         avx2!(_mm256_andnot_ps(_mm256_cmp_ps::<_CMP_LT_OQ>(x, low), v))
     }
     #[inline(always)]
+    fn spread<const N: usize>(self, v: __m256, from: __m256i) -> __m256 {
+        // Within halves of a vector it costs less.
+        match N {
+            4 => avx2!(_mm256_permutevar_ps(v, from)),
+            _ => avx2!(_mm256_permutevar8x32_ps(v, from)),
+        }
+    }
+    #[inline(always)]
     fn neg(self, a: __m256) -> __m256 {
         avx2!(_mm256_xor_ps(a, _mm256_set1_ps(-0.0)))
     }

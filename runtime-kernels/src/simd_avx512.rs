@@ -210,6 +210,10 @@ impl Simd for Avx512 {
         Some(avx512!(_mm512_scalef_ps(_mm512_fmadd_ps(step, p, step), k)))
     }
     #[inline(always)]
+    fn spread<const N: usize>(self, v: __m512, from: __m512i) -> __m512 {
+        avx512!(_mm512_permutexvar_ps(from, v))
+    }
+    #[inline(always)]
     fn neg(self, a: __m512) -> __m512 {
         avx512!(_mm512_xor_ps(a, _mm512_set1_ps(-0.0)))
     }

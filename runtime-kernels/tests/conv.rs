@@ -5,6 +5,7 @@ mod isa;
 use isa::{OnIsa, assert_close, each_isa, random};
 use kiln_kernels::conv_depthwise_f32::ConvDepthwise;
 use kiln_kernels::conv_f32::{Conv, ConvShape, conv_scratch_len};
+use kiln_kernels::conv_groups_f32::{ConvGroups, spreads};
 use kiln_kernels::conv_lanes_f32::{ConvLanes, has_lanes, lanes_scratch_len};
 use kiln_kernels::conv_planes_f32::{ConvPlanes, Step, planes_scratch_len};
 use kiln_kernels::conv_separable_f32::{Pixels, Planes as OfPlanes, Reads, Separable, separable_scratch_len};
@@ -359,6 +360,70 @@ fn convolutions_of_groups_in_lanes_agree_with_their_definition() {
     let isas = each_isa(&mut lanes);
     assert_eq!(lanes.count, isas * lanes_shapes().len());
     assert!(lanes_shapes().len() > 100);
+}
+
+/// Shapes of groups with as many channels in as out: parts of a vector, whole ones and several, and channels that end within one.
+fn groups_shapes() -> Vec<ConvShape> {
+    let (one, square) = ([1; 3], [0, 1, 1]);
+    let mut shapes = Vec::new();
+    for channels in [[4, 4, 4], [10, 4, 4], [2, 8, 8], [5, 8, 8], [2, 16, 16], [3, 16, 16]] {
+        for (height, width) in [(1, 1), (3, 5), (6, 8), (5, 14), (9, 33)] {
+            let size = [1, height, width];
+            shapes.push(shape(2, size, [1, 3, 3], one, one, square, square, channels));
+            shapes.push(shape(2, size, [1, 3, 3], [1, 2, 2], one, square, square, channels));
+            shapes.push(shape(1, size, [1, 5, 3], [1, 3, 1], [1, 2, 1], [0, 5, 0], [0, 1, 4], channels));
+            shapes.push(shape(1, size, [1, 1, 3], [1, 1, 2], one, [0, 0, 2], [0, 2, 1], channels));
+            shapes.push(shape(1, size, [1, 2, 3], [1, 4, 1], [1, 3, 1], [0; 3], [0; 3], channels));
+            shapes.push(shape(1, size, [1, 2, 3], [1, 1, 2], one, [0, 1, 40], [0, 1, 40], channels));
+        }
+    }
+    // Too large to stay near, so that lines come before panels.
+    shapes.push(shape(1, [1, 60, 60], [1, 3, 3], [1, 2, 2], one, square, square, [16, 8, 8]));
+    shapes.retain(|shape| volume(shape.output) > 0);
+    shapes
+}
+
+struct Groups {
+    count: usize,
+}
+
+impl OnIsa for Groups {
+    fn run<S: Simd>(&mut self, s: S) {
+        for shape in groups_shapes() {
+            assert!(spreads(&shape), "{shape:?}");
+            let channels = shape.groups * shape.c_out;
+            let x = random(shape.batch * volume(shape.input) * channels, 1);
+            let w = random(channels * shape.c_in * volume(shape.kernel), 2);
+            let bias = random(channels, 3);
+            let residual = random(shape.batch * volume(shape.output) * channels, 4);
+            let want = naive(&shape, false, &x, &w, &bias, &residual);
+            let mut packed = vec![f32::NAN; pack::lanes_len(shape)];
+            pack::lanes_layout(shape).write(&mut packed, &w);
+            let mut padded = vec![f32::NAN; pack::bias_len(1, channels)];
+            pack::bias(&mut padded, &bias, 1, channels);
+            let mut out = vec![f32::NAN; residual.len()];
+            let epilogue = Add { residual: &residual, channels };
+            s.enter(ConvGroups {
+                out: &mut out,
+                x: &x,
+                w: &packed,
+                bias: Some(&padded),
+                scratch: &mut [],
+                shape,
+                epilogue,
+            });
+            assert_close(&out, &want, 1e-5, 1e-4, &format!("{} groups {shape:?}", S::NAME));
+            self.count += 1;
+        }
+    }
+}
+
+#[test]
+fn convolutions_of_groups_agree_with_their_definition() {
+    let mut groups = Groups { count: 0 };
+    let isas = each_isa(&mut groups);
+    assert_eq!(groups.count, isas * groups_shapes().len());
+    assert!(groups_shapes().len() > 100);
 }
 
 #[test]

@@ -163,6 +163,36 @@ impl kiln_kernels::simd::Task for Parts {
     }
 }
 
+struct Spread;
+
+impl Spread {
+    fn check<S: Simd, const N: usize>(s: S) {
+        let x = random(S::LANES, 5);
+        for k in 0..N {
+            let from = s.add_i32(s.firsts::<N>(), s.splat_i32(k as i32));
+            let mut got = vec![0.0; S::LANES];
+            s.store(s.spread::<N>(s.load(&x), from), &mut got);
+            let want: Vec<f32> = (0..S::LANES).map(|lane| x[lane / N * N + k]).collect();
+            assert_eq!(got, want, "{} lane {k} of each {N}", S::NAME);
+        }
+    }
+}
+
+impl OnIsa for Spread {
+    fn run<S: Simd>(&mut self, s: S) {
+        Self::check::<S, 2>(s);
+        Self::check::<S, 4>(s);
+        if S::LANES >= 8 {
+            Self::check::<S, 8>(s);
+        }
+    }
+}
+
+#[test]
+fn a_lane_of_each_group_is_spread_over_it() {
+    assert!(each_isa(&mut Spread) > 0);
+}
+
 /// `a · b + c`
 #[derive(Clone, Copy)]
 struct MulAdd;

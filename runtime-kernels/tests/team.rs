@@ -7,6 +7,7 @@ use kiln_kernels::activation::{Sigmoid, Tanh};
 use kiln_kernels::attention_f32::{Attention, scratch_len as attention_scratch_len};
 use kiln_kernels::conv_depthwise_f32::ConvDepthwise;
 use kiln_kernels::conv_f32::{Conv, ConvShape, conv_scratch_len};
+use kiln_kernels::conv_groups_f32::ConvGroups;
 use kiln_kernels::conv_lanes_f32::{ConvLanes, lanes_scratch_len};
 use kiln_kernels::conv_planes_f32::{ConvPlanes, Step, planes_scratch_len};
 use kiln_kernels::conv_separable_f32::{Pixels, Planes, Separable, separable_scratch_len};
@@ -467,6 +468,12 @@ impl OnIsa for Teams {
         self.check(s, out_len, |s, out, team| {
             let (scratch, epilogue) = (&mut vec![0.0; lanes_scratch_len(lanes)], Add { residual: &residual, n: 48 });
             go(s, ConvLanes { out, x: &x, w: &w, bias: None, scratch, shape: lanes, epilogue }, team);
+        });
+        let groups = ConvShape { c_in: 4, ..lanes };
+        let (x, w) = (random(2 * volume(groups.input) * 48, 1), random(pack::lanes_len(groups), 2));
+        self.check(s, out_len, |s, out, team| {
+            let (scratch, epilogue) = (&mut [], Add { residual: &residual, n: 48 });
+            go(s, ConvGroups { out, x: &x, w: &w, bias: None, scratch, shape: groups, epilogue }, team);
         });
         let shape = PoolShape {
             batch: 2,

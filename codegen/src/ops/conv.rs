@@ -14,6 +14,7 @@ use crate::plan::{Arg, Operand};
 use crate::tuning::Candidate;
 use kiln_kernels::conv_any;
 use kiln_kernels::conv_f32::{self, ConvShape};
+use kiln_kernels::conv_groups_f32::spreads;
 use kiln_kernels::conv_lanes_f32::{has_lanes, lanes_scratch_len};
 use kiln_kernels::conv_planes_f32::planes_scratch_len;
 use kiln_kernels::pack;
@@ -152,8 +153,8 @@ impl Rules for Conv {
         };
         let shape = sizes.numbers();
         let depthwise = sizes.c_in == 1 && sizes.c_out == 1 && sizes.groups > 1;
-        let lanes = sizes.has_lanes();
-        let form = if depthwise || lanes || self.reads == Reads::Planes {
+        let (spread, lanes) = (sizes.spreads(), sizes.has_lanes());
+        let form = if depthwise || spread || lanes || self.reads == Reads::Planes {
             Candidate::Direct
         } else {
             winograd::form(cx, &shape, sizes.is_fixed() && self.reads == Reads::Pixels)?
@@ -163,11 +164,14 @@ impl Rules for Conv {
             let bias = if self.bias { Some(padded_bias(cx, 2, 1, sizes.groups)) } else { None };
             let kernel = ("conv_depthwise_f32", "ConvDepthwise");
             sizes.call(cx, kernel, w, bias, Dim::from(0), self.epilogue.as_ref());
-        } else if lanes {
+        } else if spread || lanes {
             let w = in_panels(cx, pack::lanes_layout(shape), pack::lanes_len(shape));
             let bias = if self.bias { Some(padded_bias(cx, 2, 1, sizes.groups * sizes.c_out)) } else { None };
-            let scratch = Dim::from(lanes_scratch_len(shape));
-            sizes.call(cx, ("conv_lanes_f32", "ConvLanes"), w, bias, scratch, self.epilogue.as_ref());
+            let (kernel, scratch) = match spread {
+                true => (("conv_groups_f32", "ConvGroups"), 0),
+                false => (("conv_lanes_f32", "ConvLanes"), lanes_scratch_len(shape)),
+            };
+            sizes.call(cx, kernel, w, bias, Dim::from(scratch), self.epilogue.as_ref());
         } else if self.reads == Reads::Planes {
             let w = in_panels(cx, pack::planes_layout(shape), pack::conv_len(shape));
             let bias = if self.bias { Some(padded_bias(cx, 2, 1, sizes.c_out)) } else { None };
@@ -365,6 +369,10 @@ impl Sizes<'_> {
     }
 
     /// Whether each lane of a vector has a group of its own to read.
+    pub fn spreads(&self) -> bool {
+        self.kernel.len() <= 2 && spreads(&self.numbers())
+    }
+
     pub fn has_lanes(&self) -> bool {
         self.kernel.len() <= 2 && has_lanes(&self.numbers())
     }

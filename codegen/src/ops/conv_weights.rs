@@ -26,7 +26,8 @@ impl Weights {
         for axis in 0..weights.kernel.len() {
             weights.drop_dead_taps(axis, sizes);
         }
-        if !(Sizes { kernel: &weights.kernel, ..*sizes }).has_lanes() {
+        let slim = Sizes { kernel: &weights.kernel, ..*sizes };
+        if !slim.spreads() && !slim.has_lanes() {
             weights.join_groups();
         }
         weights
