@@ -2,8 +2,8 @@
 //!
 //! Vectors are of channels, as in a depthwise convolution: seven pixels of an output line at a time, whose windows share what is
 //! loaded. In place of a channel's own value, each lane takes that of the first channel of its group, then of the second, and so
-//! on: all of them stand in the vector, if groups are no wider, and a permutation spreads one of each group over its lanes.
-//! Wider groups have one value for all lanes. Nothing is copied, and nothing multiplied by zeros between groups.
+//! on: all of them stand in the vector, if groups are narrower, and a permutation spreads one of each group over its lanes.
+//! Wider groups have one value for all lanes, or two. Nothing is copied, and nothing multiplied by zeros between groups.
 
 use core::ops::Range;
 
@@ -48,12 +48,13 @@ const NEAR_LEN: usize = 384 * 1024;
 /// Floats of the lines behind an output line, and of that line, that stay in the first-level cache.
 const LINES_LEN: usize = 7 * 1024;
 
-/// Whether the kernel is for such a convolution: whole groups in a vector, or whole vectors in a group.
+/// Whether the kernel is for such a convolution: groups that a vector has whole, or has one or two of.
 pub const fn spreads(shape: &ConvShape) -> bool {
     let &ConvShape { kernel, stride, dilation, groups, c_in, c_out, .. } = shape;
     groups > 1
         && c_in == c_out
-        && (c_in == 4 || c_in == 8 || c_in == PANEL)
+        // Wider ones are products of matrices.
+        && matches!(c_in, 4 | 8 | 16 | 24)
         && (groups * c_out).is_multiple_of(8)
         && kernel[0] == 1
         && kernel[2] == TAPS
@@ -192,19 +193,36 @@ impl Task for Line<'_> {
             (4, _) => self.sweep::<S, 4, 2>(s),
             (8, 1) => self.sweep::<S, 8, 1>(s),
             (8, _) => self.sweep::<S, 8, 2>(s),
-            (_, 1) => self.sweep::<S, PANEL, 1>(s),
-            (_, _) => self.sweep::<S, PANEL, 2>(s),
+            (16, 1) => self.sweep::<S, 16, 1>(s),
+            (16, _) => self.sweep::<S, 16, 2>(s),
+            (_, 1) => self.sweep::<S, 24, 1>(s),
+            (_, _) => self.sweep::<S, 24, 2>(s),
         }
     }
+}
+
+/// What the sums of a tile of a vector of channels are made of.
+struct Tile<V> {
+    /// The first pixel that the windows lie over, in the first line that is inside: the vector's first channel where the vector
+    /// has whole groups, else its group's.
+    x: *const f32,
+    /// The first weights of the line's taps.
+    w: *const f32,
+    bias: V,
+    /// Channels of the vector.
+    lanes: usize,
+    /// The channel from which on they are the next group's.
+    next: usize,
+    /// Which pixels of the input there are, of those that the windows lie over.
+    inside: u32,
 }
 
 impl Line<'_> {
     /// Computes groups of `N` channels, by windows `STEP` pixels apart.
     #[inline(always)]
-    #[expect(unused_assignments, reason = "the last step of the pointer that walks along the line")]
     fn sweep<S: Simd, const N: usize, const STEP: usize>(self, s: S) {
         let &ConvShape { input, output, kernel, dilation, pad, groups, .. } = self.shape;
-        let (width, channels, x_line) = (output[2], groups * N, dilation[1] * input[2] * groups * N);
+        let (width, channels, taps_len) = (output[2], groups * N, const { TAPS * N * PANEL });
         let below = |n: usize| (1_u32 << n.min(31)) - 1;
         let (low, high) = self.clamp.unwrap_or((f32::NEG_INFINITY, f32::INFINITY));
         let (low, high) = (s.splat(low), s.splat(high));
@@ -212,54 +230,30 @@ impl Line<'_> {
         let first = (self.top + self.height.start * dilation[1]).wrapping_sub(pad[1]).wrapping_mul(input[2]);
         for at in (0..width).step_by(PIXELS) {
             let pixels = (width - at).min(PIXELS);
-            // Which pixels of the input there are, of those that the windows lie over.
             let start = at * STEP;
             let end = (input[2] + pad[2]).saturating_sub(start).min((pixels - 1) * STEP + TAPS);
             let inside = below(end) & !below(pad[2].saturating_sub(start));
             let pixel = first.wrapping_add(start).wrapping_sub(pad[2]).wrapping_mul(channels);
             for panel in self.panels.clone() {
-                let w = self.w[panel * volume(kernel) * N * PANEL..][..volume(kernel) * N * PANEL].as_ptr();
+                let w = self.w[panel * kernel[1] * taps_len..][..kernel[1] * taps_len].as_ptr();
                 for c in (panel * PANEL..channels.min((panel + 1) * PANEL)).step_by(S::LANES) {
                     let lanes = (channels - c).min(S::LANES);
-                    let bias = match self.bias {
-                        Some(bias) => s.load(&bias[c..]),
-                        None => s.splat(0.0),
-                    };
                     let from = if N < S::LANES { c } else { c / N * N };
-                    let mut x = self.x.as_ptr().wrapping_add(pixel.wrapping_add(from));
-                    let mut w = w.wrapping_add(self.height.start * TAPS * N * PANEL + c % PANEL);
-                    let mut sums = [bias; PIXELS];
-                    for _ in self.height.clone() {
-                        let mut lane = s.firsts::<N>();
-                        for k in 0..N {
-                            let mut weights = [bias; TAPS];
-                            // SAFETY: the weights of a tap's channel, padded to whole panels.
-                            repeat!(t in TAPS, weights[t] = unsafe { s.load_ptr(w.add((t * N + k) * PANEL)) });
-                            let mut x = x;
-                            repeat!(i in (PIXELS - 1) * STEP + TAPS, {
-                                if inside & 1 << i != 0 {
-                                    // SAFETY: this pixel is inside the image: in height by the range, along the line by the mask,
-                                    // and the lanes end before its last channel.
-                                    let here = unsafe {
-                                        match N < S::LANES {
-                                            true => s.spread::<N>(s.load_first(x, lanes), lane),
-                                            false => s.splat(*x.add(k)),
-                                        }
-                                    };
-                                    repeat!(t in TAPS, {
-                                        if i >= t && (i - t) % STEP == 0 && (i - t) / STEP < PIXELS {
-                                            let sum = &mut sums[(i - t) / STEP];
-                                            *sum = s.fma(here, weights[t], *sum);
-                                        }
-                                    });
-                                }
-                                x = x.wrapping_add(channels);
-                            });
-                            lane = s.add_i32(lane, s.splat_i32(1));
-                        }
-                        x = x.wrapping_add(x_line);
-                        w = w.wrapping_add(TAPS * N * PANEL);
-                    }
+                    let tile = Tile {
+                        x: self.x.as_ptr().wrapping_add(pixel.wrapping_add(from)),
+                        w: w.wrapping_add(self.height.start * taps_len + c % PANEL),
+                        bias: match self.bias {
+                            Some(bias) => s.load(&bias[c..]),
+                            None => s.splat(0.0),
+                        },
+                        lanes,
+                        next: (from + N).saturating_sub(c),
+                        inside,
+                    };
+                    let sums = match const { N > S::LANES && !N.is_multiple_of(S::LANES) } && tile.next < lanes {
+                        true => self.sums::<S, N, STEP, true>(s, &tile),
+                        false => self.sums::<S, N, STEP, false>(s, &tile),
+                    };
                     let out = self.out.wrapping_add(at * channels + c);
                     repeat!(j in PIXELS, {
                         if j < pixels {
@@ -271,5 +265,53 @@ impl Line<'_> {
                 }
             }
         }
+    }
+
+    /// The sums of seven pixels; with `TWO`, of channels of two groups.
+    #[inline(always)]
+    #[expect(unused_assignments, reason = "the last step of the pointer that walks along the line")]
+    fn sums<S: Simd, const N: usize, const STEP: usize, const TWO: bool>(
+        &self,
+        s: S,
+        tile: &Tile<S::F32>,
+    ) -> [S::F32; PIXELS] {
+        let &ConvShape { input, dilation, groups, .. } = self.shape;
+        let &Tile { mut x, mut w, bias, lanes, next, inside } = tile;
+        let channels = groups * N;
+        let of_first = s.lt(s.to_f32(s.firsts::<1>()), s.splat(next as f32));
+        let mut sums = [bias; PIXELS];
+        for _ in self.height.clone() {
+            let mut lane = s.firsts::<N>();
+            for k in 0..N {
+                let mut weights = [bias; TAPS];
+                // SAFETY: the weights of a tap's channel, padded to whole panels.
+                repeat!(t in TAPS, weights[t] = unsafe { s.load_ptr(w.add((t * N + k) * PANEL)) });
+                let mut x = x;
+                repeat!(i in (PIXELS - 1) * STEP + TAPS, {
+                    if inside & 1 << i != 0 {
+                        // SAFETY: this pixel is inside the image: in height by the range, along the line by the mask, and the
+                        // lanes end before its last channel; of two groups, the second has lanes too.
+                        let here = unsafe {
+                            match N < S::LANES {
+                                true => s.spread::<N>(s.load_first(x, lanes), lane),
+                                false if TWO => s.select(of_first, s.splat(*x.add(k)), s.splat(*x.add(N + k))),
+                                false => s.splat(*x.add(k)),
+                            }
+                        };
+                        repeat!(t in TAPS, {
+                            if i >= t && (i - t) % STEP == 0 && (i - t) / STEP < PIXELS {
+                                let sum = &mut sums[(i - t) / STEP];
+                                *sum = s.fma(here, weights[t], *sum);
+                            }
+                        });
+                    }
+                    x = x.wrapping_add(channels);
+                });
+                lane = s.add_i32(lane, s.splat_i32(1));
+            }
+            x = x.wrapping_add(dilation[1] * input[2] * channels);
+            w = w.wrapping_add(TAPS * N * PANEL);
+        }
+        sums
     }
 }

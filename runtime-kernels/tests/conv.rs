@@ -366,7 +366,7 @@ fn convolutions_of_groups_in_lanes_agree_with_their_definition() {
 fn groups_shapes() -> Vec<ConvShape> {
     let (one, square) = ([1; 3], [0, 1, 1]);
     let mut shapes = Vec::new();
-    for channels in [[4, 4, 4], [10, 4, 4], [2, 8, 8], [5, 8, 8], [2, 16, 16], [3, 16, 16]] {
+    for channels in [[4, 4, 4], [10, 4, 4], [2, 8, 8], [5, 8, 8], [2, 16, 16], [3, 16, 16], [3, 24, 24]] {
         for (height, width) in [(1, 1), (3, 5), (6, 8), (5, 14), (9, 33)] {
             let size = [1, height, width];
             shapes.push(shape(2, size, [1, 3, 3], one, one, square, square, channels));
