@@ -88,8 +88,8 @@ impl<E: Epilogue> Split for ConvGroups<'_, E> {
         let ConvShape { batch, output, kernel, groups, c_in, c_out, .. } = self.shape;
         let panels = (groups * c_out).div_ceil(PANEL);
         let lines = batch * output[1] * panels.div_ceil(panels_at_once(&self.shape));
-        // Half of the operations beside multiplications are permutations.
-        parts(2 * batch * volume(output) * volume(kernel) * c_in * c_out * groups / PANEL * PANEL, lines, threads)
+        // Loads and permutations take about as long as multiplications.
+        parts(2 * batch * volume(output) * volume(kernel) * c_in * c_out * groups, lines, threads)
     }
 
     #[inline(always)]
