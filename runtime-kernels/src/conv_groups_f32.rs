@@ -57,6 +57,7 @@ pub const fn spreads(shape: &ConvShape) -> bool {
         && matches!(c_in, 4 | 8 | 16 | 24)
         && (groups * c_out).is_multiple_of(8)
         && kernel[0] == 1
+        && kernel[1] > 0
         && kernel[2] == TAPS
         && dilation[2] == 1
         && (stride[2] == 1 || stride[2] == 2)
@@ -69,8 +70,9 @@ fn panels_at_once(shape: &ConvShape) -> usize {
     if (volume(input) + volume(output)) * groups * c_out > NEAR_LEN {
         return panels;
     }
-    let behind = input[2] * ((kernel[1] - 1) * dilation[1] + 1 + stride[1]) + output[2];
-    even(panels, (LINES_LEN / (behind * PANEL).max(1)).max(1))
+    let reach = (kernel[1] - 1).saturating_mul(dilation[1]).saturating_add(1 + stride[1]);
+    let behind = input[2].saturating_mul(reach).saturating_add(output[2]);
+    even(panels, (LINES_LEN / PANEL / behind.max(1)).max(1))
 }
 
 impl<E: Epilogue> Task for ConvGroups<'_, E> {
