@@ -16,7 +16,7 @@ use super::finish_f32::{Area, Entered, Finishing};
 use super::repeat::repeat;
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, own, parts, times, whole};
-use super::window::{taps_inside, volume};
+use super::window::{LINES_LEN, NEAR_LEN, mask_inside, pixels_behind, taps_inside, volume};
 
 /// `out = epilogue(conv(x, w) + bias)` with one input and one output channel per group, with `w` packed by
 /// `pack::depthwise`.
@@ -36,12 +36,6 @@ pub struct ConvDepthwise<'a, E> {
     /// Applied to every element.
     pub epilogue: E,
 }
-
-/// Floats of an image, in and out, that stay in a second-level cache while its channels are gone through.
-const NEAR_LEN: usize = 384 * 1024;
-
-/// Floats of the lines behind an output line, and of that line, that stay in the first-level cache.
-const LINES_LEN: usize = 7 * 1024;
 
 /// Pixels by which the output is divided among threads.
 const STRETCH: usize = 8;
@@ -122,8 +116,8 @@ impl Task for Lines<'_> {
         let near = image + out.len() <= NEAR_LEN;
         // In pairs of vectors, the rest with the last of them.
         let pairs = (groups / 32).max(1);
-        let behind = input[2] * ((kernel[1] - 1) * dilation[1] + 1 + stride[1]) + output[2];
-        let pieces = if near { pairs.div_ceil((LINES_LEN / (behind * 32)).max(2)) } else { 1 };
+        let behind = pixels_behind(input, output, kernel, stride, dilation);
+        let pieces = if near { pairs.div_ceil((LINES_LEN / 32 / behind.max(1)).max(2)) } else { 1 };
         for piece in 0..pieces {
             let from = pairs * piece / pieces * 32;
             let channels = from..if piece + 1 == pieces { groups } else { pairs * (piece + 1) / pieces * 32 };
@@ -334,9 +328,7 @@ impl Line<'_> {
             let pixels = (self.columns.end - at).min(P);
             // Which pixels of the input there are, of those that the windows lie over.
             let start = at * STEP;
-            let below = |n: usize| (1_u32 << n.min(31)) - 1;
-            let end = (input[2] + pad[2]).saturating_sub(start).min((pixels - 1) * STEP + TAPS);
-            let inside = below(end) & !below(pad[2].saturating_sub(start));
+            let inside = mask_inside(start, pad[2], input[2], (pixels - 1) * STEP + TAPS);
             let x = self.x.as_ptr().wrapping_add(walk.x_first.wrapping_add(start * groups));
             let w = self.w.as_ptr().wrapping_add(walk.w_first);
             let mut next = self.channels.start;

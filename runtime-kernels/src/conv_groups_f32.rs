@@ -14,7 +14,7 @@ use super::repeat::repeat;
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, times, whole};
 use super::tile_f32::PANEL;
-use super::window::{taps_inside, volume};
+use super::window::{LINES_LEN, NEAR_LEN, mask_inside, pixels_behind, taps_inside, volume};
 
 /// `out = epilogue(conv(x, w) + bias)`, with `w` packed by `pack::lanes_layout`.
 ///
@@ -42,12 +42,6 @@ const TAPS: usize = 3;
 /// Output pixels at a time: sums that, with the weights of a line of taps, stay in sixteen registers.
 const PIXELS: usize = 7;
 
-/// Floats of an image, in and out, that stay in a second-level cache while its channels are gone through.
-const NEAR_LEN: usize = 384 * 1024;
-
-/// Floats of the lines behind an output line, and of that line, that stay in the first-level cache.
-const LINES_LEN: usize = 7 * 1024;
-
 /// Whether the kernel is for such a convolution: groups that a vector has whole, or has one or two of.
 pub const fn spreads(shape: &ConvShape) -> bool {
     let &ConvShape { kernel, stride, dilation, groups, c_in, c_out, .. } = shape;
@@ -70,8 +64,7 @@ fn panels_at_once(shape: &ConvShape) -> usize {
     if (volume(input) + volume(output)) * groups * c_out > NEAR_LEN {
         return panels;
     }
-    let reach = (kernel[1] - 1).saturating_mul(dilation[1]).saturating_add(1 + stride[1]);
-    let behind = input[2].saturating_mul(reach).saturating_add(output[2]);
+    let behind = pixels_behind(input, output, kernel, stride, dilation);
     even(panels, (LINES_LEN / PANEL / behind.max(1)).max(1))
 }
 
@@ -225,7 +218,6 @@ impl Line<'_> {
     fn sweep<S: Simd, const N: usize, const STEP: usize>(self, s: S) {
         let &ConvShape { input, output, kernel, dilation, pad, groups, .. } = self.shape;
         let (width, channels, taps_len) = (output[2], groups * N, const { TAPS * N * PANEL });
-        let below = |n: usize| (1_u32 << n.min(31)) - 1;
         let (low, high) = self.clamp.unwrap_or((f32::NEG_INFINITY, f32::INFINITY));
         let (low, high) = (s.splat(low), s.splat(high));
         // Wraps below zero in the padding.
@@ -233,8 +225,6 @@ impl Line<'_> {
         for at in (0..width).step_by(PIXELS) {
             let pixels = (width - at).min(PIXELS);
             let start = at * STEP;
-            let end = (input[2] + pad[2]).saturating_sub(start).min((pixels - 1) * STEP + TAPS);
-            let inside = below(end) & !below(pad[2].saturating_sub(start));
             let pixel = first.wrapping_add(start).wrapping_sub(pad[2]).wrapping_mul(channels);
             for panel in self.panels.clone() {
                 let w = self.w[panel * kernel[1] * taps_len..][..kernel[1] * taps_len].as_ptr();
@@ -250,7 +240,7 @@ impl Line<'_> {
                         },
                         lanes,
                         next: (from + N).saturating_sub(c),
-                        inside,
+                        inside: mask_inside(start, pad[2], input[2], (pixels - 1) * STEP + TAPS),
                     };
                     let sums = match const { N > S::LANES && !N.is_multiple_of(S::LANES) } && tile.next < lanes {
                         true => self.sums::<S, N, STEP, true>(s, &tile),
@@ -311,7 +301,7 @@ impl Line<'_> {
                 });
                 lane = s.add_i32(lane, s.splat_i32(1));
             }
-            x = x.wrapping_add(dilation[1] * input[2] * channels);
+            x = x.wrapping_add(dilation[1].wrapping_mul(input[2] * channels));
             w = w.wrapping_add(TAPS * N * PANEL);
         }
         sums

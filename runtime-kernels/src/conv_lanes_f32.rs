@@ -224,16 +224,6 @@ struct FillLine<'a> {
     channel: usize,
 }
 
-/// The numbers of lanes.
-const fn ascending() -> [f32; PANEL] {
-    let (mut lanes, mut i) = ([0.0; PANEL], 0);
-    while i < PANEL {
-        lanes[i] = i as f32;
-        i += 1;
-    }
-    lanes
-}
-
 impl FillLine<'_> {
     /// Copies for groups of `N` output channels.
     #[inline(always)]
@@ -241,7 +231,7 @@ impl FillLine<'_> {
         let Self { line, image, shape, row, first, channel } = self;
         let &ConvShape { input, pad, groups, c_in, .. } = shape;
         let y = row.wrapping_sub(pad[1]);
-        let lane = s.load(&const { ascending() }[..S::LANES]);
+        let lane = s.to_f32(s.firsts::<1>());
         for (i, to) in line.chunks_exact_mut(c_in * PANEL).enumerate() {
             let x = (first + i).wrapping_sub(pad[2]);
             if y >= input[1] || x >= input[2] {

@@ -1,109 +1,22 @@
 //! Convolutions against nested loops over the definition, on every instruction set, over awkward geometries.
 
+mod definition;
 mod isa;
 
+use definition::{Add, naive, shape, volume};
 use isa::{OnIsa, assert_close, each_isa, random};
 use kiln_kernels::conv_depthwise_f32::ConvDepthwise;
 use kiln_kernels::conv_f32::{Conv, ConvShape, conv_scratch_len};
-use kiln_kernels::conv_groups_f32::{ConvGroups, spreads};
-use kiln_kernels::conv_lanes_f32::{ConvLanes, has_lanes, lanes_scratch_len};
 use kiln_kernels::conv_planes_f32::{ConvPlanes, Step, planes_scratch_len};
 use kiln_kernels::conv_separable_f32::{Pixels, Planes as OfPlanes, Reads, Separable, separable_scratch_len};
 use kiln_kernels::conv_transpose_f32::{ConvTranspose, conv_transpose_scratch_len};
 use kiln_kernels::conv_winograd_f32::{ConvWinograd, winograd_scratch_len};
-use kiln_kernels::epilogue::{Clamp, Epilogue, operand};
+use kiln_kernels::epilogue::Clamp;
 use kiln_kernels::pack;
 use kiln_kernels::panels::Panels;
 use kiln_kernels::simd::Simd;
 use kiln_kernels::tiles::Tiles;
 use kiln_kernels::winograd::{F2x2, F4x4, Filtering};
-
-/// Adds an operand shaped like the output.
-#[derive(Clone, Copy)]
-struct Add<'a> {
-    residual: &'a [f32],
-    channels: usize,
-}
-
-impl Epilogue for Add<'_> {
-    #[inline(always)]
-    fn apply<S: Simd>(self, s: S, v: S::F32, row: usize, col: usize, n: usize) -> S::F32 {
-        s.add(v, operand(s, self.residual, row * self.channels + col, n))
-    }
-}
-
-/// Every `[d, h, w]` within a size, in order.
-fn positions(size: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
-    (0..size[0]).flat_map(move |d| (0..size[1]).flat_map(move |h| (0..size[2]).map(move |w| [d, h, w])))
-}
-
-fn volume(size: [usize; 3]) -> usize {
-    size.iter().product()
-}
-
-fn flat(size: [usize; 3], at: [usize; 3]) -> usize {
-    (at[0] * size[1] + at[1]) * size[2] + at[2]
-}
-
-/// Calls `each(output pixel, input pixel, tap)` for every triple the convolution connects.
-fn connections(shape: &ConvShape, transposed: bool, mut each: impl FnMut(usize, usize, usize)) {
-    let (outer, inner) = if transposed { (shape.input, shape.output) } else { (shape.output, shape.input) };
-    for o in positions(outer) {
-        for t in positions(shape.kernel) {
-            let at = [0, 1, 2].map(|i| (o[i] * shape.stride[i] + t[i] * shape.dilation[i]).checked_sub(shape.pad[i]));
-            let [Some(d), Some(h), Some(w)] = at else { continue };
-            if d < inner[0] && h < inner[1] && w < inner[2] {
-                let (o, i) = (flat(outer, o), flat(inner, [d, h, w]));
-                let tap = flat(shape.kernel, t);
-                if transposed { each(i, o, tap) } else { each(o, i, tap) }
-            }
-        }
-    }
-}
-
-/// The definition, with ONNX weights `w(group, input channel, output channel, tap)`.
-fn naive(shape: &ConvShape, transposed: bool, x: &[f32], w: &[f32], bias: &[f32], residual: &[f32]) -> Vec<f32> {
-    let &ConvShape { groups, c_in, c_out, .. } = shape;
-    let taps = volume(shape.kernel);
-    let mut out: Vec<f64> = (0..residual.len()).map(|i| f64::from(bias[i % (groups * c_out)] + residual[i])).collect();
-    for entry in 0..shape.batch {
-        connections(shape, transposed, |o, i, tap| {
-            let (o, i) = (entry * volume(shape.output) + o, entry * volume(shape.input) + i);
-            for g in 0..groups {
-                for co in 0..c_out {
-                    for ci in 0..c_in {
-                        let w = if transposed {
-                            w[((g * c_in + ci) * c_out + co) * taps + tap]
-                        } else {
-                            w[((g * c_out + co) * c_in + ci) * taps + tap]
-                        };
-                        let x = x[i * groups * c_in + g * c_in + ci];
-                        out[o * groups * c_out + g * c_out + co] += f64::from(x) * f64::from(w);
-                    }
-                }
-            }
-        });
-    }
-    out.into_iter().map(|x| x as f32).collect()
-}
-
-/// A shape whose output has the size the operator defines, with `end` as trailing padding.
-fn shape(
-    batch: usize,
-    input: [usize; 3],
-    kernel: [usize; 3],
-    stride: [usize; 3],
-    dilation: [usize; 3],
-    pad: [usize; 3],
-    end: [usize; 3],
-    channels: [usize; 3],
-) -> ConvShape {
-    let output = [0, 1, 2].map(|i| {
-        (input[i] + pad[i] + end[i]).checked_sub((kernel[i] - 1) * dilation[i] + 1).map_or(0, |n| n / stride[i] + 1)
-    });
-    let [groups, c_in, c_out] = channels;
-    ConvShape { batch, input, output, kernel, stride, dilation, pad, groups, c_in, c_out }
-}
 
 fn shapes() -> Vec<ConvShape> {
     let one = [1; 3];
@@ -307,123 +220,6 @@ fn convolutions_of_planes_agree_with_their_definition() {
     let mut planes = Planes { count: 0 };
     let isas = each_isa(&mut planes);
     assert_eq!(planes.count, isas * shapes().iter().filter(|shape| shape.groups == 1).count());
-}
-
-/// Shapes of groups that share panels: lines shorter and longer than tiles, and that tiles cut.
-fn lanes_shapes() -> Vec<ConvShape> {
-    let (one, square) = ([1; 3], [0, 1, 1]);
-    let mut shapes = Vec::new();
-    for channels in [[16, 2, 1], [8, 1, 2], [4, 4, 4], [8, 3, 4], [2, 8, 8], [6, 5, 8]] {
-        for (height, width) in [(1, 1), (3, 5), (6, 8), (5, 14), (9, 33)] {
-            let size = [1, height, width];
-            shapes.push(shape(2, size, [1, 3, 3], one, one, square, square, channels));
-            shapes.push(shape(1, size, [1, 5, 5], [1, 2, 3], one, [0, 3, 2], [0, 1, 4], channels));
-            shapes.push(shape(1, size, [1, 2, 4], [1, 1, 2], [1, 3, 2], [0, 2, 1], [0, 4, 5], channels));
-            shapes.push(shape(1, size, [1, 4, 4], [1, 2, 2], one, [0; 3], [0; 3], channels));
-            shapes.push(shape(1, size, [1, 4, 4], [1, 4, 1], one, [0; 3], [0, 9, 3], channels));
-        }
-    }
-    shapes.retain(|shape| volume(shape.output) > 0);
-    shapes
-}
-
-struct Lanes {
-    count: usize,
-}
-
-impl OnIsa for Lanes {
-    fn run<S: Simd>(&mut self, s: S) {
-        for shape in lanes_shapes() {
-            assert!(has_lanes(&shape), "{shape:?}");
-            let (c_in, c_out) = (shape.groups * shape.c_in, shape.groups * shape.c_out);
-            let x = random(shape.batch * volume(shape.input) * c_in, 1);
-            let w = random(c_out * shape.c_in * volume(shape.kernel), 2);
-            let bias = random(c_out, 3);
-            let residual = random(shape.batch * volume(shape.output) * c_out, 4);
-            let want = naive(&shape, false, &x, &w, &bias, &residual);
-            let mut packed = vec![f32::NAN; pack::lanes_len(shape)];
-            pack::lanes_layout(shape).write(&mut packed, &w);
-            let mut scratch = vec![f32::NAN; lanes_scratch_len(shape)];
-            let mut out = vec![f32::NAN; residual.len()];
-            let epilogue = Add { residual: &residual, channels: c_out };
-            let bias = Some(&bias[..]);
-            s.enter(ConvLanes { out: &mut out, x: &x, w: &packed, bias, scratch: &mut scratch, shape, epilogue });
-            assert_close(&out, &want, 1e-5, 1e-4, &format!("{} lanes {shape:?}", S::NAME));
-            self.count += 1;
-        }
-    }
-}
-
-#[test]
-fn convolutions_of_groups_in_lanes_agree_with_their_definition() {
-    let mut lanes = Lanes { count: 0 };
-    let isas = each_isa(&mut lanes);
-    assert_eq!(lanes.count, isas * lanes_shapes().len());
-    assert!(lanes_shapes().len() > 100);
-}
-
-/// Shapes of groups with as many channels in as out: parts of a vector, whole ones and several, and channels that end within one.
-fn groups_shapes() -> Vec<ConvShape> {
-    let (one, square) = ([1; 3], [0, 1, 1]);
-    let mut shapes = Vec::new();
-    for channels in [[4, 4, 4], [10, 4, 4], [2, 8, 8], [5, 8, 8], [2, 16, 16], [3, 16, 16], [3, 24, 24]] {
-        for (height, width) in [(1, 1), (3, 5), (6, 8), (5, 14), (9, 33)] {
-            let size = [1, height, width];
-            shapes.push(shape(2, size, [1, 3, 3], one, one, square, square, channels));
-            shapes.push(shape(2, size, [1, 3, 3], [1, 2, 2], one, square, square, channels));
-            shapes.push(shape(1, size, [1, 5, 3], [1, 3, 1], [1, 2, 1], [0, 5, 0], [0, 1, 4], channels));
-            shapes.push(shape(1, size, [1, 1, 3], [1, 1, 2], one, [0, 0, 2], [0, 2, 1], channels));
-            shapes.push(shape(1, size, [1, 2, 3], [1, 4, 1], [1, 3, 1], [0; 3], [0; 3], channels));
-            shapes.push(shape(1, size, [1, 2, 3], [1, 1, 2], one, [0, 1, 40], [0, 1, 40], channels));
-        }
-    }
-    // Too large to stay near, so that lines come before panels.
-    shapes.push(shape(1, [1, 60, 60], [1, 3, 3], [1, 2, 2], one, square, square, [16, 8, 8]));
-    shapes.retain(|shape| volume(shape.output) > 0);
-    shapes
-}
-
-struct Groups {
-    count: usize,
-}
-
-impl OnIsa for Groups {
-    fn run<S: Simd>(&mut self, s: S) {
-        for shape in groups_shapes() {
-            assert!(spreads(&shape), "{shape:?}");
-            let channels = shape.groups * shape.c_out;
-            let x = random(shape.batch * volume(shape.input) * channels, 1);
-            let w = random(channels * shape.c_in * volume(shape.kernel), 2);
-            let bias = random(channels, 3);
-            let residual = random(shape.batch * volume(shape.output) * channels, 4);
-            let want = naive(&shape, false, &x, &w, &bias, &residual);
-            let mut packed = vec![f32::NAN; pack::lanes_len(shape)];
-            pack::lanes_layout(shape).write(&mut packed, &w);
-            let mut padded = vec![f32::NAN; pack::bias_len(1, channels)];
-            pack::bias(&mut padded, &bias, 1, channels);
-            let mut out = vec![f32::NAN; residual.len()];
-            let epilogue = Add { residual: &residual, channels };
-            s.enter(ConvGroups {
-                out: &mut out,
-                x: &x,
-                w: &packed,
-                bias: Some(&padded),
-                scratch: &mut [],
-                shape,
-                epilogue,
-            });
-            assert_close(&out, &want, 1e-5, 1e-4, &format!("{} groups {shape:?}", S::NAME));
-            self.count += 1;
-        }
-    }
-}
-
-#[test]
-fn convolutions_of_groups_agree_with_their_definition() {
-    let mut groups = Groups { count: 0 };
-    let isas = each_isa(&mut groups);
-    assert_eq!(groups.count, isas * groups_shapes().len());
-    assert!(groups_shapes().len() > 100);
 }
 
 #[test]

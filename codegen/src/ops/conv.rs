@@ -368,11 +368,12 @@ impl Sizes<'_> {
         Dim::max(&line, &Dim::from(65536usize))
     }
 
-    /// Whether each lane of a vector has a group of its own to read.
+    /// Whether a channel of each group is spread over the group's lanes.
     pub fn spreads(&self) -> bool {
         self.kernel.len() <= 2 && spreads(&self.numbers())
     }
 
+    /// Whether each lane of a vector has a group of its own to read, from copies.
     pub fn has_lanes(&self) -> bool {
         self.kernel.len() <= 2 && has_lanes(&self.numbers())
     }
