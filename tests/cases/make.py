@@ -133,6 +133,15 @@ case("conv_pointwise", """(float[1,24,5,7] x) => (float[] y) <float[40,24,1,1] w
     { y = Conv(x, w, b) }""")
 case("conv_grouped", """(float[1,6,7,5] x) => (float[] y) <float[9,2,3,3] w, float[9] b>
     { y = Conv<group=3, pads=[1,1,1,1]>(x, w, b) }""")
+# Groups of as many channels in as out, narrower than a vector, wider, and across two: strides, pads before and behind, one dimension, any width.
+case("conv_groups_along_lines", """(float[N,16,7,W] x, float[1,24,9,10] p, float[2,32,15] s, float[1,48,23] q) => (float[] y, float[] z, float[] v, float[] u)
+    <float[16,4,3,3] w, float[16] b, float[24,8,3,3] w2, float[24] b2, float[32,16,3] w3, float[48,24,3] w4, float[48] b4>
+    { c = Conv<group=4, pads=[1,1,1,1]>(x, w, b)
+      y = Relu(c)
+      d = Conv<group=3, pads=[0,2,1,1], strides=[2,2]>(p, w2, b2)
+      z = HardSwish(d)
+      v = Conv<group=2, pads=[1,1]>(s, w3)
+      u = Conv<group=2, pads=[0,1], strides=[2]>(q, w4, b4) }""", dim=["N<=3", "W<=20"], sizes=({"N": 2, "W": 9}, {"N": 1, "W": 20}))
 # Groups that share a panel, each a few lanes of it: lines longer than a tile, shorter, and of one dimension; with an epilogue.
 case("conv_groups_in_lanes", """(float[1,12,9,17] x, float[2,8,21] s) => (float[] y, float[] z, float[] v) <float[16,3,3,3] w, float[16] b, float[32,2,5,5] w2, float[16,1,7] w1>
     { c = Conv<group=4, pads=[1,1,1,1]>(x, w, b)
