@@ -3,8 +3,9 @@
 //! The loops of products see epilogues only as a [`Finishing`], so that they are compiled once for all of them; its call costs
 //! nanoseconds, and there is one for hundreds of elements that are still near.
 
-use super::epilogue::Epilogue;
+use super::epilogue::{Epilogue, Place};
 use super::simd::{Simd, Task};
+use super::simd_quad::{Quad, four};
 
 /// What is left to do with sums.
 #[derive(Clone, Copy)]
@@ -121,6 +122,43 @@ impl At {
     fn after(self, step: At) -> At {
         At { tile: self.tile + step.tile, out: self.out + step.out, row: self.row + step.row, col: self.col + step.col }
     }
+
+    /// Of whose lanes `n` count.
+    #[inline(always)]
+    fn place(self, n: usize) -> Place {
+        Place { row: self.row, col: self.col, n }
+    }
+}
+
+/// The whole vectors of an area, line by line; the last again and again where there are no more.
+struct Walk {
+    at: At,
+    /// Where the line starts.
+    line: At,
+    /// Vectors of it after this one.
+    behind: usize,
+    /// Lines after it.
+    lines: usize,
+    vectors: usize,
+    step: At,
+    next_line: At,
+}
+
+impl Walk {
+    #[inline(always)]
+    fn next(&mut self) -> At {
+        let at = self.at;
+        if self.behind > 0 {
+            self.behind -= 1;
+            self.at = at.after(self.step);
+        } else if self.lines > 0 {
+            self.lines -= 1;
+            self.line = self.line.after(self.next_line);
+            self.at = self.line;
+            self.behind = self.vectors - 1;
+        }
+        at
+    }
 }
 
 impl<E: Epilogue> Task for Finish<E> {
@@ -138,24 +176,31 @@ impl<E: Epilogue> Task for Finish<E> {
         let far = area.out_stride >= FAR || rows == 1;
         let (lines, vectors, step, next_line) =
             if far { (rows, whole, along, down) } else { (whole, rows, down, along) };
-        let mut first = At { tile: 0, out: 0, row: area.row, col: area.col };
-        for _ in 0..lines {
-            let mut at = first;
-            for i in (0..vectors).step_by(2) {
-                // Two at once, since a vector waits for its own results nearly all the time; the last is done again where
-                // there is none left. All is read before anything is written.
-                let next = if i + 1 < vectors { at.after(step) } else { at };
+        let first = At { tile: 0, out: 0, row: area.row, col: area.col };
+        let all = lines * vectors;
+        if all > 0 {
+            let (behind, lines) = (vectors - 1, lines - 1);
+            let mut walk = Walk { at: first, line: first, behind, lines, vectors, step, next_line };
+            // Some at once, since a vector waits for its own results nearly all the time. All is read before anything is written.
+            let together = if E::DEEP { 4 } else { 2 };
+            for _ in 0..all.div_ceil(together) {
                 // SAFETY: whole vectors of the area.
                 unsafe {
-                    let (a, b) = (s.load_ptr(tile.add(at.tile)), s.load_ptr(tile.add(next.tile)));
-                    let a = epilogue.apply(s, a, at.row, at.col, S::LANES);
-                    let b = epilogue.apply(s, b, next.row, next.col, S::LANES);
-                    s.store_ptr(a, out.add(at.out));
-                    s.store_ptr(b, out.add(next.out));
+                    if E::DEEP {
+                        let at = four!(_I, walk.next());
+                        let v = four!(I, s.load_ptr(tile.add(at[I].tile)));
+                        let v = epilogue.apply(Quad(s), v, four!(I, at[I].place(S::LANES)));
+                        four!(I, s.store_ptr(v[I], out.add(at[I].out)));
+                    } else {
+                        let (at, next) = (walk.next(), walk.next());
+                        let (a, b) = (s.load_ptr(tile.add(at.tile)), s.load_ptr(tile.add(next.tile)));
+                        let a = epilogue.apply(s, a, at.place(S::LANES));
+                        let b = epilogue.apply(s, b, next.place(S::LANES));
+                        s.store_ptr(a, out.add(at.out));
+                        s.store_ptr(b, out.add(next.out));
+                    }
                 }
-                at = next.after(step);
             }
-            first = first.after(next_line);
         }
         let rest = cols % S::LANES;
         let mut at =
@@ -164,10 +209,90 @@ impl<E: Epilogue> Task for Finish<E> {
             // SAFETY: the columns that are left of a row of the area.
             unsafe {
                 let v = s.load_part(core::slice::from_raw_parts(tile.add(at.tile), rest));
-                let v = epilogue.apply(s, v, at.row, at.col, rest);
+                let v = epilogue.apply(s, v, at.place(rest));
                 s.store_part(v, core::slice::from_raw_parts_mut(out.add(at.out), rest));
             }
             at = at.after(down);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::epilogue::Places;
+    use crate::simd_scalar::Scalar;
+    use std::vec::Vec;
+
+    /// Twice the sum, and the product with what belongs to its column.
+    #[derive(Clone, Copy)]
+    struct Blend<'a, const DEEP: bool> {
+        element: &'a [f32],
+        column: &'a [f32],
+        stride: usize,
+    }
+
+    impl<const DEEP: bool> Epilogue for Blend<'_, DEEP> {
+        const DEEP: bool = DEEP;
+
+        fn apply<S: Simd, P: Places<S>>(self, s: S, v: S::F32, at: P) -> S::F32 {
+            let (element, column) = (at.operand(s, self.element, self.stride), at.operand(s, self.column, 0));
+            s.fma(s.add(v, element), column, v)
+        }
+    }
+
+    fn check<S: Simd, const DEEP: bool>(s: S, rows: usize, cols: usize, stride: usize, row_step: usize) {
+        let (row, col) = (2, 3);
+        let number = |i: usize| (i * 37 % 101) as f32;
+        let tile: Vec<f32> = (0..rows * cols).map(number).collect();
+        let element: Vec<f32> = (0..(row + rows * row_step) * stride).map(|i| number(i + 11)).collect();
+        let column: Vec<f32> = (0..col + cols).map(|i| number(i + 5)).collect();
+        let mut out = std::vec![-1.0; rows * stride];
+        let area = Area {
+            tile: tile.as_ptr(),
+            tile_stride: cols,
+            out: out.as_mut_ptr(),
+            out_stride: stride,
+            row,
+            row_step,
+            col,
+            rows,
+            cols,
+        };
+        s.enter(Finish { area, epilogue: Blend::<DEEP> { element: &element, column: &column, stride } });
+        for (i, &out) in out.iter().enumerate() {
+            let (r, c) = (i / stride, i % stride);
+            let v = |v: f32| {
+                let at = (row + r * row_step) * stride + col + c;
+                (v + element[at]) * column[col + c] + v
+            };
+            let want = if c < cols { v(tile[r * cols + c]) } else { -1.0 };
+            assert_eq!(out, want, "{} rows {rows} cols {cols} stride {stride} at {r}, {c}", S::NAME);
+        }
+    }
+
+    fn check_all<S: Simd>(s: S) {
+        for rows in [1, 2, 3, 6, 14] {
+            for cols in [1, 4, 15, 16, 17, 32, 48, 50] {
+                for stride in [cols + 3, FAR + cols] {
+                    for row_step in [1, 2] {
+                        check::<S, false>(s, rows, cols, stride, row_step);
+                        check::<S, true>(s, rows, cols, stride, row_step);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_element_once_with_its_own_operands() {
+        check_all(Scalar::new());
+        #[cfg(target_arch = "x86_64")]
+        {
+            crate::simd_avx2::Avx2::detect().into_iter().for_each(check_all);
+            crate::simd_avx512::Avx512::detect().into_iter().for_each(check_all);
+        }
+        #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+        check_all(crate::simd_neon::Neon::new());
     }
 }

@@ -89,6 +89,7 @@ pub mod simd_avx2;
 pub mod simd_avx512;
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 pub mod simd_neon;
+pub mod simd_quad;
 pub mod simd_scalar;
 #[cfg(all(target_family = "wasm", target_feature = "simd128"))]
 pub mod simd_wasm;

@@ -101,11 +101,10 @@ pub trait Simd: Copy + 'static {
     fn mul(self, a: Self::F32, b: Self::F32) -> Self::F32;
     /// `a / b`
     fn div(self, a: Self::F32, b: Self::F32) -> Self::F32;
-    /// `1 / (1 + e)` or as good as, for a positive `e` up to 2^126.
+    /// `a / (1 + e)` or as good as, for an `e` that is not negative; zero for an infinite one.
     #[inline(always)]
-    fn inverse_of_more(self, e: Self::F32) -> Self::F32 {
-        let one = self.splat(1.0);
-        self.div(one, self.add(one, e))
+    fn div_by_more(self, a: Self::F32, e: Self::F32) -> Self::F32 {
+        self.div(a, self.add(self.splat(1.0), e))
     }
     /// `a / divisor` or the float next to it, for a divisor from 2^-60 to 2^60; cheaper than `div` where the divisor is a
     /// constant and divisions are slow.
@@ -188,6 +187,11 @@ pub trait Simd: Copy + 'static {
     #[inline(always)]
     fn bounded(self, a: Self::F32, low: Self::F32, high: Self::F32) -> Self::F32 {
         self.min(high, self.max(low, a))
+    }
+    /// `a` between `-bound` and `bound`; whichever of the two is cheaper where `a` is NaN.
+    #[inline(always)]
+    fn within(self, a: Self::F32, bound: f32) -> Self::F32 {
+        self.bounded(a, self.splat(-bound), self.splat(bound))
     }
     /// Correctly rounded square root.
     fn sqrt(self, a: Self::F32) -> Self::F32;

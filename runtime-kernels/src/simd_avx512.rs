@@ -186,12 +186,14 @@ impl Simd for Avx512 {
         avx512!(_mm512_scalef_ps(a, n))
     }
     #[inline(always)]
-    fn inverse_of_more(self, e: __m512) -> __m512 {
+    fn div_by_more(self, a: __m512, e: __m512) -> __m512 {
         // Fourteen bits, and as many of what is left: of `e` itself, so that rounding `1 + e` costs nothing.
-        let one = self.splat(1.0);
-        let near = avx512!(_mm512_rcp14_ps(_mm512_add_ps(one, e)));
-        let left = avx512!(_mm512_sub_ps(_mm512_fnmadd_ps(near, e, one), near));
-        avx512!(_mm512_fmadd_ps(left, near, near))
+        let near = avx512!(_mm512_rcp14_ps(_mm512_add_ps(self.splat(1.0), e)));
+        let quotient = avx512!(_mm512_mul_ps(a, near));
+        let left = avx512!(_mm512_sub_ps(_mm512_fnmadd_ps(quotient, e, a), quotient));
+        // Where `a` or `e` is infinite, there is no telling what is left, and nothing is; adding a zero would cost one its sign.
+        let some = avx512!(_mm512_cmp_ps_mask::<_CMP_NEQ_OQ>(left, _mm512_setzero_ps()));
+        avx512!(_mm512_mask3_fmadd_ps(left, near, quotient, some))
     }
     #[inline(always)]
     fn div_by(self, a: __m512, divisor: f32) -> __m512 {
@@ -238,6 +240,12 @@ impl Simd for Avx512 {
     fn bounded(self, a: __m512, low: __m512, high: __m512) -> __m512 {
         // The instructions give their second operand where either is NaN.
         avx512!(_mm512_min_ps(high, _mm512_max_ps(low, a)))
+    }
+    #[inline(always)]
+    fn within(self, a: __m512, bound: f32) -> __m512 {
+        /// The lesser magnitude with the first operand's sign.
+        const MAGNITUDE: i32 = 0b0010;
+        avx512!(_mm512_range_ps::<MAGNITUDE>(a, self.splat(bound)))
     }
     #[inline(always)]
     fn sqrt(self, a: __m512) -> __m512 {

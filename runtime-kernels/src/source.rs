@@ -71,6 +71,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("simd_avx2", include_str!("simd_avx2.rs")),
     ("simd_avx512", include_str!("simd_avx512.rs")),
     ("simd_neon", include_str!("simd_neon.rs")),
+    ("simd_quad", include_str!("simd_quad.rs")),
     ("simd_scalar", include_str!("simd_scalar.rs")),
     ("simd_wasm", include_str!("simd_wasm.rs")),
     ("softmax", include_str!("softmax.rs")),

@@ -3,7 +3,7 @@
 mod isa;
 
 use isa::{OnIsa, assert_close, each_isa, random};
-use kiln_kernels::epilogue::{Epilogue, Identity, operand};
+use kiln_kernels::epilogue::{Epilogue, Identity, Places};
 use kiln_kernels::matmul_batch_f32::{BatchMatMul, batch_scratch_len};
 use kiln_kernels::matmul_f32::{MatMul, scratch_len};
 use kiln_kernels::pack;
@@ -19,8 +19,8 @@ struct AddRelu<'a> {
 
 impl Epilogue for AddRelu<'_> {
     #[inline(always)]
-    fn apply<S: Simd>(self, s: S, v: S::F32, row: usize, col: usize, n: usize) -> S::F32 {
-        s.max(s.add(v, operand(s, self.residual, row * self.n + col, n)), s.splat(0.0))
+    fn apply<S: Simd, P: Places<S>>(self, s: S, v: S::F32, at: P) -> S::F32 {
+        s.max(s.add(v, at.operand(s, self.residual, self.n)), s.splat(0.0))
     }
 }
 

@@ -13,7 +13,7 @@ use kiln_kernels::conv_planes_f32::{ConvPlanes, Step, planes_scratch_len};
 use kiln_kernels::conv_separable_f32::{Pixels, Planes, Separable, separable_scratch_len};
 use kiln_kernels::conv_transpose_f32::{ConvTranspose, conv_transpose_scratch_len};
 use kiln_kernels::conv_winograd_f32::{ConvWinograd, winograd_scratch_len};
-use kiln_kernels::epilogue::{Clamp, Epilogue, operand};
+use kiln_kernels::epilogue::{Clamp, Epilogue, Places};
 use kiln_kernels::lstm::{self, Lstm};
 use kiln_kernels::map::{Map, MapF32};
 use kiln_kernels::matmul_batch_f32::{BatchMatMul, batch_scratch_len};
@@ -42,8 +42,8 @@ struct Add<'a> {
 
 impl Epilogue for Add<'_> {
     #[inline(always)]
-    fn apply<S: Simd>(self, s: S, v: S::F32, row: usize, col: usize, n: usize) -> S::F32 {
-        s.add(v, operand(s, self.residual, row * self.n + col, n))
+    fn apply<S: Simd, P: Places<S>>(self, s: S, v: S::F32, at: P) -> S::F32 {
+        s.add(v, at.operand(s, self.residual, self.n))
     }
 }
 

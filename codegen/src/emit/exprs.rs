@@ -298,6 +298,15 @@ fn simd(name: &Ident, template: &Template) -> TokenStream {
     }
 }
 
+/// Whether one operation after another waits for the one before, as in all functions that are more than one.
+fn is_deep(map: &Map) -> bool {
+    map.insts.iter().any(|&(inst, _)| match inst {
+        Inst::Unary(op, _) => simd_math(op).is_some(),
+        Inst::Binary(op, ..) => op == Binary::Pow,
+        _ => false,
+    })
+}
+
 /// The fields for the numbers a function is given.
 fn given_names(template: &Template) -> Vec<Ident> {
     (0..template.given.len()).map(|i| format_ident!("c{i}")).collect()
@@ -311,11 +320,16 @@ fn epilogue(name: &Ident, template: &Template, varies: &[(bool, bool)]) -> Token
         Some(i) => {
             let (field, stride) = (&fields[i], &strides[i]);
             match varies[i] {
-                (true, _) => quote!(kernels::epilogue::operand(s, self.#field, row * self.#stride + col, n)),
-                (false, true) => quote!(kernels::epilogue::operand(s, self.#field, col, n)),
+                (true, _) => quote!(at.operand(s, self.#field, self.#stride)),
+                (false, true) => quote!(at.operand(s, self.#field, 0)),
                 (false, false) => quote!(s.splat(self.#field[0])),
             }
         }
+    });
+    let deep = is_deep(&template.map).then(|| {
+        quote!(
+            const DEEP: bool = true;
+        )
     });
     let doc = format!(" {}", describe(&template.map, &template.given));
     let given = given_names(template);
@@ -330,9 +344,10 @@ fn epilogue(name: &Ident, template: &Template, varies: &[(bool, bool)]) -> Token
         }
 
         impl kernels::epilogue::Epilogue for #name #anonymous {
+            #deep
             #[inline(always)]
             #[allow(unused_variables)]
-            fn apply<S: kernels::simd::Simd>(self, s: S, v: S::F32, row: usize, col: usize, n: usize) -> S::F32 {
+            fn apply<S: kernels::simd::Simd, P: kernels::epilogue::Places<S>>(self, s: S, v: S::F32, at: P) -> S::F32 {
                 #body
             }
         }

@@ -1,7 +1,7 @@
 //! What a convolution is: nested loops, for the tests of its kernels.
 
 use kiln_kernels::conv_f32::ConvShape;
-use kiln_kernels::epilogue::{Epilogue, operand};
+use kiln_kernels::epilogue::{Epilogue, Places};
 use kiln_kernels::simd::Simd;
 
 /// Adds an operand shaped like the output.
@@ -13,8 +13,8 @@ pub struct Add<'a> {
 
 impl Epilogue for Add<'_> {
     #[inline(always)]
-    fn apply<S: Simd>(self, s: S, v: S::F32, row: usize, col: usize, n: usize) -> S::F32 {
-        s.add(v, operand(s, self.residual, row * self.channels + col, n))
+    fn apply<S: Simd, P: Places<S>>(self, s: S, v: S::F32, at: P) -> S::F32 {
+        s.add(v, at.operand(s, self.residual, self.channels))
     }
 }
 
