@@ -9,10 +9,14 @@
 use core::mem::MaybeUninit;
 
 use super::simd::{Simd, Task};
+use super::simd_quad::{Quad, four};
 use super::split::{Part, Split, parts, whole};
 
 /// An expression of `N` floats.
 pub trait MapF32<const N: usize>: Copy {
+    /// True where it is a long chain of operations, as of exponentials, which four vectors had better go through together.
+    const DEEP: bool = false;
+
     /// The expression on vectors; implementations are `#[inline(always)]`.
     fn apply<S: Simd>(self, s: S, v: [S::F32; N]) -> S::F32;
 }
@@ -308,17 +312,27 @@ impl<F: MapF32<N>, const N: usize> Task for Stretch<F, N> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { f, out, from, steps, n } = self;
-        // Two at once, since a vector waits for its own results nearly all the time; the last is done again where there is no
-        // other. Both are read before either is written.
-        for first in (0..n).step_by(2) {
-            let second = (first + 1).min(n - 1);
-            // SAFETY: both are among the `n` vectors.
+        // Some at once, since a vector waits for its own results nearly all the time; the last is done again where there is no
+        // other. All are read before any is written.
+        let together = if F::DEEP { 4 } else { 2 };
+        for first in (0..n).step_by(together) {
+            let at = |i: usize| (first + i).min(n - 1);
+            // SAFETY: all are among the `n` vectors.
             unsafe {
-                let a = load_all(s, core::array::from_fn(|i| from[i].add(first * steps[i])));
-                let b = load_all(s, core::array::from_fn(|i| from[i].add(second * steps[i])));
-                let (a, b) = (f.apply(s, a), f.apply(s, b));
-                s.store_ptr(a, out.add(first * S::LANES));
-                s.store_ptr(b, out.add(second * S::LANES));
+                if F::DEEP {
+                    let mut v = [Quad(s).splat(0.0); N];
+                    for i in 0..N {
+                        v[i] = four!(I, s.load_ptr(from[i].add(at(I) * steps[i])));
+                    }
+                    let v = f.apply(Quad(s), v);
+                    four!(I, s.store_ptr(v[I], out.add(at(I) * S::LANES)));
+                } else {
+                    let a = load_all(s, core::array::from_fn(|i| from[i].add(at(0) * steps[i])));
+                    let b = load_all(s, core::array::from_fn(|i| from[i].add(at(1) * steps[i])));
+                    let (a, b) = (f.apply(s, a), f.apply(s, b));
+                    s.store_ptr(a, out.add(at(0) * S::LANES));
+                    s.store_ptr(b, out.add(at(1) * S::LANES));
+                }
             }
         }
     }

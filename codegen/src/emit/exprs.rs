@@ -279,6 +279,7 @@ fn simd_binary(op: Binary, a: &Ident, b: &Ident) -> TokenStream {
 fn simd(name: &Ident, template: &Template) -> TokenStream {
     let n = template.map.n_inputs;
     let body = simd_body(template, &|i| quote!(v[#i]));
+    let deep = deep(&template.map);
     let doc = format!(" {}", describe(&template.map, &template.given));
     let given = given_names(template);
     quote! {
@@ -289,6 +290,7 @@ fn simd(name: &Ident, template: &Template) -> TokenStream {
         }
 
         impl kernels::map::MapF32<#n> for #name {
+            #deep
             #[inline(always)]
             #[allow(unused_variables)]
             fn apply<S: kernels::simd::Simd>(self, s: S, v: [S::F32; #n]) -> S::F32 {
@@ -298,12 +300,17 @@ fn simd(name: &Ident, template: &Template) -> TokenStream {
     }
 }
 
-/// Whether one operation after another waits for the one before, as in all functions that are more than one.
-fn is_deep(map: &Map) -> bool {
-    map.insts.iter().any(|&(inst, _)| match inst {
+/// Says so of an expression in which operation after operation waits for the one before, as in all functions that are more than one.
+fn deep(map: &Map) -> Option<TokenStream> {
+    let is_deep = map.insts.iter().any(|&(inst, _)| match inst {
         Inst::Unary(op, _) => simd_math(op).is_some(),
         Inst::Binary(op, ..) => op == Binary::Pow,
         _ => false,
+    });
+    is_deep.then(|| {
+        quote!(
+            const DEEP: bool = true;
+        )
     })
 }
 
@@ -326,11 +333,7 @@ fn epilogue(name: &Ident, template: &Template, varies: &[(bool, bool)]) -> Token
             }
         }
     });
-    let deep = is_deep(&template.map).then(|| {
-        quote!(
-            const DEEP: bool = true;
-        )
-    });
+    let deep = deep(&template.map);
     let doc = format!(" {}", describe(&template.map, &template.given));
     let given = given_names(template);
     let lifetime = if fields.is_empty() { quote!() } else { quote!(<'a>) };
