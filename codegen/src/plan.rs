@@ -2,6 +2,7 @@
 
 use crate::ir::{Bounds, DType, Dim, Outer, Shape};
 use crate::ops::map::Template;
+use kiln_kernels::split::SUMS_PER_WEIGHT;
 use std::collections::BTreeSet;
 
 /// A model ready to be written out.
@@ -58,9 +59,9 @@ impl Threads {
     pub fn of(steps: &[Step], asked: bool) -> Threads {
         const SHORT: i64 = 800_000;
         const COUNTS: i64 = 32 * 1024;
-        let macs: Option<Vec<i64>> = steps.iter().map(|step| step.macs.as_const()).collect();
-        let heavy: Vec<i64> = macs.into_iter().flatten().filter(|&macs| macs >= COUNTS).collect();
-        let total = heavy.iter().fold(0i64, |total, &macs| total.saturating_add(macs));
+        let works: Option<Vec<i64>> = steps.iter().map(Step::work).collect();
+        let heavy: Vec<i64> = works.into_iter().flatten().filter(|&work| work >= COUNTS).collect();
+        let total = heavy.iter().fold(0i64, |total, &work| total.saturating_add(work));
         match (asked, heavy.len()) {
             (false, _) => Threads::Off,
             // Work that is of other kinds, or unknown.
@@ -306,6 +307,15 @@ pub struct Buffer {
 }
 
 impl Step {
+    /// What it takes, in multiplications with addition, where that is known: weights that are hardly used take as long as they
+    /// take to come.
+    fn work(&self) -> Option<i64> {
+        let macs = self.macs.as_const()?;
+        let weights = self.operands().into_iter().filter(|(operand, _)| matches!(operand.place, Place::Weight(_)));
+        let fetched = weights.filter_map(|(operand, _)| operand.len.as_const()).fold(0, i64::saturating_add);
+        Some(if macs == 0 { 0 } else { macs.max(fetched.saturating_mul(SUMS_PER_WEIGHT as i64)) })
+    }
+
     /// Every operand the step reads or writes, writes flagged.
     pub fn operands(&self) -> Vec<(&Operand, bool)> {
         fn collect<'a>(arg: &'a Arg, found: &mut Vec<(&'a Operand, bool)>) {
@@ -401,5 +411,9 @@ mod tests {
         let mut unknown = steps(&[500_000]);
         unknown[0].macs = Dim::symbol("n");
         assert_eq!(Threads::of(&unknown, true), Threads::On);
+        let mut row = steps(&[400_000]);
+        let weights = Operand { place: Place::Weight(0), dtype: DType::F32, offset: 0.into(), len: 400_000.into() };
+        row[0].fields = vec![("b", Arg::Read(weights))];
+        assert_eq!(Threads::of(&row, true), Threads::On, "weights of a single row take longer to come than to be used");
     }
 }

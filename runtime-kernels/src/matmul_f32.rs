@@ -9,7 +9,7 @@ use super::ahead_f32::{Ahead, Later};
 use super::epilogue::Epilogue;
 use super::finish_f32::{Area, Entered, Finishing};
 use super::simd::{Simd, Task};
-use super::split::{Part, Split, parts, times, whole};
+use super::split::{Part, SUMS_PER_WEIGHT, Split, parts, times, whole};
 use super::stages::{Stages, Window};
 use super::tile_cuts::{count, in_use, panel_groups, strips, tile_rows, widest};
 use super::tile_f32::{MOST_ROWS, PANEL, Product};
@@ -96,7 +96,7 @@ impl<E: Epilogue> Split for MatMul<'_, E> {
     #[inline(always)]
     fn parts(&self, threads: usize) -> usize {
         let pieces = self.m.div_ceil(MOST_ROWS) * self.n.div_ceil(2 * PANEL);
-        parts(self.m * self.k * self.n, pieces, threads)
+        parts(self.m.max(SUMS_PER_WEIGHT) * self.k * self.n, pieces, threads)
     }
 
     #[inline(always)]

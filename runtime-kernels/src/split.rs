@@ -13,6 +13,10 @@ const GRAIN: usize = 192 * 1024;
 /// Multiplications with addition in the time that one element takes to come from another core's cache.
 const SUMS_PER_FETCH: usize = 32;
 
+/// Multiplications with addition in the time that a weight takes to come from the second-level cache; from memory it is three
+/// times as long.
+pub const SUMS_PER_WEIGHT: usize = 4;
+
 /// One of several parts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Part {
