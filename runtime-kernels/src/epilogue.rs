@@ -10,6 +10,9 @@ pub trait Epilogue: Copy {
     /// True where `apply` returns `v` unchanged, so that kernels can skip it.
     const IDENTITY: bool = false;
 
+    /// False where nothing depends on an element's column but what depends on the element, so that whole rows may be one.
+    const BY_COLUMN: bool = true;
+
     /// True where `apply` is a long chain of operations, as of exponentials, which four vectors had better go through together.
     const DEEP: bool = false;
 

@@ -98,6 +98,16 @@ pub(super) struct Area {
     pub cols: usize,
 }
 
+impl Area {
+    /// Whole rows as one, where they lie one behind another: few columns hardly fill a vector each.
+    #[inline(always)]
+    fn joined(self) -> Self {
+        let Self { tile_stride, out_stride, row_step, rows, cols, .. } = self;
+        let dense = (tile_stride, out_stride, row_step) == (cols, cols, 1);
+        if dense { Self { rows: 1, cols: rows * cols, ..self } } else { self }
+    }
+}
+
 /// Applies the epilogue to an area, for which whoever made this vouches.
 pub(super) struct Finish<E> {
     pub area: Area,
@@ -130,32 +140,62 @@ impl At {
     }
 }
 
-/// The whole vectors of an area, line by line; the last again and again where there are no more.
+/// The vectors of an area: whole ones line by line, and what is left.
 struct Walk {
-    at: At,
-    /// Where the line starts.
-    line: At,
-    /// Vectors of it after this one.
-    behind: usize,
-    /// Lines after it.
+    first: At,
     lines: usize,
+    /// Whole vectors of a line.
     vectors: usize,
     step: At,
     next_line: At,
+    /// Columns that fill no vector, where the first row has them, and the way down to the next.
+    rest: usize,
+    first_rest: At,
+    down: At,
 }
 
 impl Walk {
+    /// Goes down the rows, a vector of columns after another, since tiles are taller than wide; along them where they are far apart,
+    /// or there is but one.
     #[inline(always)]
-    fn next(&mut self) -> At {
+    fn of(area: &Area, lanes: usize) -> Self {
+        let &Area { rows, cols, row, col, .. } = area;
+        let down = At { tile: area.tile_stride, out: area.out_stride, row: area.row_step, col: 0 };
+        let along = At { tile: lanes, out: lanes, row: 0, col: lanes };
+        let whole = cols / lanes;
+        let far = area.out_stride >= FAR || rows == 1;
+        let (lines, vectors, step, next_line) =
+            if far { (rows, whole, along, down) } else { (whole, rows, down, along) };
+        let first = At { tile: 0, out: 0, row, col };
+        let (rest, before) = (cols % lanes, whole * lanes);
+        let first_rest = At { tile: before, out: before, row, col: col + before };
+        Self { first, lines, vectors, step, next_line, rest, first_rest, down }
+    }
+}
+
+/// A whole vector of a walk; the last again and again where there are no more.
+struct Cursor {
+    at: At,
+    /// Where its line starts.
+    line: At,
+    /// Vectors of the line from it on.
+    vectors: usize,
+    /// Lines from its own on.
+    lines: usize,
+}
+
+impl Cursor {
+    #[inline(always)]
+    fn next(&mut self, walk: &Walk) -> At {
         let at = self.at;
-        if self.behind > 0 {
-            self.behind -= 1;
-            self.at = at.after(self.step);
-        } else if self.lines > 0 {
+        if self.vectors > 1 {
+            self.vectors -= 1;
+            self.at = at.after(walk.step);
+        } else if self.lines > 1 {
             self.lines -= 1;
-            self.line = self.line.after(self.next_line);
+            self.line = self.line.after(walk.next_line);
             self.at = self.line;
-            self.behind = self.vectors - 1;
+            self.vectors = walk.vectors;
         }
         at
     }
@@ -164,55 +204,53 @@ impl Walk {
 impl<E: Epilogue> Task for Finish<E> {
     type Out = ();
 
-    /// Goes down the rows, a vector of columns after another, since tiles are taller than wide; along them where they are far apart,
-    /// or there is but one.
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { area, epilogue } = self;
-        let Area { tile, out, rows, cols, .. } = area;
-        let down = At { tile: area.tile_stride, out: area.out_stride, row: area.row_step, col: 0 };
-        let along = At { tile: S::LANES, out: S::LANES, row: 0, col: S::LANES };
-        let whole = cols / S::LANES;
-        let far = area.out_stride >= FAR || rows == 1;
-        let (lines, vectors, step, next_line) =
-            if far { (rows, whole, along, down) } else { (whole, rows, down, along) };
-        let first = At { tile: 0, out: 0, row: area.row, col: area.col };
-        let all = lines * vectors;
-        if all > 0 {
-            let (behind, lines) = (vectors - 1, lines - 1);
-            let mut walk = Walk { at: first, line: first, behind, lines, vectors, step, next_line };
-            // Some at once, since a vector waits for its own results nearly all the time. All is read before anything is written.
-            let together = if E::DEEP { 4 } else { 2 };
-            for _ in 0..all.div_ceil(together) {
+        let area = if E::BY_COLUMN || !E::DEEP { area } else { area.joined() };
+        let Area { tile, out, rows, .. } = area;
+        let walk = Walk::of(&area, S::LANES);
+        // Some at once, since a vector waits for its own results nearly all the time; the last is done again where there are no more.
+        // All are read before any is written.
+        if E::DEEP {
+            let mut cursor = Cursor { at: walk.first, line: walk.first, vectors: walk.vectors, lines: walk.lines };
+            for _ in 0..(walk.lines * walk.vectors).div_ceil(4) {
+                let at = four!(_I, cursor.next(&walk));
                 // SAFETY: whole vectors of the area.
                 unsafe {
-                    if E::DEEP {
-                        let at = four!(_I, walk.next());
-                        let v = four!(I, s.load_ptr(tile.add(at[I].tile)));
-                        let v = epilogue.apply(Quad(s), v, four!(I, at[I].place(S::LANES)));
-                        four!(I, s.store_ptr(v[I], out.add(at[I].out)));
-                    } else {
-                        let (at, next) = (walk.next(), walk.next());
+                    let v = four!(I, s.load_ptr(tile.add(at[I].tile)));
+                    let v = epilogue.apply(Quad(s), v, four!(I, at[I].place(S::LANES)));
+                    four!(I, s.store_ptr(v[I], out.add(at[I].out)));
+                }
+            }
+        } else {
+            let mut line = walk.first;
+            for _ in 0..walk.lines {
+                let mut at = line;
+                for i in (0..walk.vectors).step_by(2) {
+                    let next = if i + 1 < walk.vectors { at.after(walk.step) } else { at };
+                    // SAFETY: whole vectors of the area.
+                    unsafe {
                         let (a, b) = (s.load_ptr(tile.add(at.tile)), s.load_ptr(tile.add(next.tile)));
                         let a = epilogue.apply(s, a, at.place(S::LANES));
                         let b = epilogue.apply(s, b, next.place(S::LANES));
                         s.store_ptr(a, out.add(at.out));
                         s.store_ptr(b, out.add(next.out));
                     }
+                    at = next.after(walk.step);
                 }
+                line = line.after(walk.next_line);
             }
         }
-        let rest = cols % S::LANES;
-        let mut at =
-            At { tile: whole * S::LANES, out: whole * S::LANES, row: area.row, col: area.col + whole * S::LANES };
-        for _ in 0..if rest > 0 { rows } else { 0 } {
+        let mut at = walk.first_rest;
+        for _ in 0..if walk.rest > 0 { rows } else { 0 } {
             // SAFETY: the columns that are left of a row of the area.
             unsafe {
-                let v = s.load_part(core::slice::from_raw_parts(tile.add(at.tile), rest));
-                let v = epilogue.apply(s, v, at.place(rest));
-                s.store_part(v, core::slice::from_raw_parts_mut(out.add(at.out), rest));
+                let v = s.load_part(core::slice::from_raw_parts(tile.add(at.tile), walk.rest));
+                let v = epilogue.apply(s, v, at.place(walk.rest));
+                s.store_part(v, core::slice::from_raw_parts_mut(out.add(at.out), walk.rest));
             }
-            at = at.after(down);
+            at = at.after(walk.down);
         }
     }
 }
@@ -224,28 +262,36 @@ mod tests {
     use crate::simd_scalar::Scalar;
     use std::vec::Vec;
 
-    /// Twice the sum, and the product with what belongs to its column.
+    /// What belongs to the element is added, and the sum multiplied with what belongs to its column, if columns count.
     #[derive(Clone, Copy)]
-    struct Blend<'a, const DEEP: bool> {
+    struct Blend<'a, const DEEP: bool, const BY_COLUMN: bool> {
         element: &'a [f32],
         column: &'a [f32],
         stride: usize,
     }
 
-    impl<const DEEP: bool> Epilogue for Blend<'_, DEEP> {
+    impl<const DEEP: bool, const BY_COLUMN: bool> Epilogue for Blend<'_, DEEP, BY_COLUMN> {
         const DEEP: bool = DEEP;
+        const BY_COLUMN: bool = BY_COLUMN;
 
         fn apply<S: Simd, P: Places<S>>(self, s: S, v: S::F32, at: P) -> S::F32 {
-            let (element, column) = (at.operand(s, self.element, self.stride), at.operand(s, self.column, 0));
+            let element = at.operand(s, self.element, self.stride);
+            let column = if BY_COLUMN { at.operand(s, self.column, 0) } else { s.splat(2.0) };
             s.fma(s.add(v, element), column, v)
         }
     }
 
-    fn check<S: Simd, const DEEP: bool>(s: S, rows: usize, cols: usize, stride: usize, row_step: usize) {
-        let (row, col) = (2, 3);
+    fn check<S: Simd, const DEEP: bool, const BY_COLUMN: bool>(
+        s: S,
+        rows: usize,
+        cols: usize,
+        stride: usize,
+        row_step: usize,
+    ) {
+        let (row, col) = (2, if stride > cols { 3 } else { 0 });
         let number = |i: usize| (i * 37 % 101) as f32;
         let tile: Vec<f32> = (0..rows * cols).map(number).collect();
-        let element: Vec<f32> = (0..(row + rows * row_step) * stride).map(|i| number(i + 11)).collect();
+        let element: Vec<f32> = (0..(row + rows * row_step) * stride + col).map(|i| number(i + 11)).collect();
         let column: Vec<f32> = (0..col + cols).map(|i| number(i + 5)).collect();
         let mut out = std::vec![-1.0; rows * stride];
         let area = Area {
@@ -259,12 +305,12 @@ mod tests {
             rows,
             cols,
         };
-        s.enter(Finish { area, epilogue: Blend::<DEEP> { element: &element, column: &column, stride } });
+        s.enter(Finish { area, epilogue: Blend::<DEEP, BY_COLUMN> { element: &element, column: &column, stride } });
         for (i, &out) in out.iter().enumerate() {
             let (r, c) = (i / stride, i % stride);
             let v = |v: f32| {
                 let at = (row + r * row_step) * stride + col + c;
-                (v + element[at]) * column[col + c] + v
+                (v + element[at]) * if BY_COLUMN { column[col + c] } else { 2.0 } + v
             };
             let want = if c < cols { v(tile[r * cols + c]) } else { -1.0 };
             assert_eq!(out, want, "{} rows {rows} cols {cols} stride {stride} at {r}, {c}", S::NAME);
@@ -274,10 +320,12 @@ mod tests {
     fn check_all<S: Simd>(s: S) {
         for rows in [1, 2, 3, 6, 14] {
             for cols in [1, 4, 15, 16, 17, 32, 48, 50] {
-                for stride in [cols + 3, FAR + cols] {
+                for stride in [cols, cols + 3, FAR + cols] {
                     for row_step in [1, 2] {
-                        check::<S, false>(s, rows, cols, stride, row_step);
-                        check::<S, true>(s, rows, cols, stride, row_step);
+                        check::<S, false, false>(s, rows, cols, stride, row_step);
+                        check::<S, false, true>(s, rows, cols, stride, row_step);
+                        check::<S, true, false>(s, rows, cols, stride, row_step);
+                        check::<S, true, true>(s, rows, cols, stride, row_step);
                     }
                 }
             }

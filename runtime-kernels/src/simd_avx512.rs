@@ -32,10 +32,11 @@ macro_rules! avx512 {
     };
 }
 
-/// The first `n` lanes, at most sixteen.
+/// The first `n` lanes, at most sixteen; whatever `n`, no lanes beyond it.
 #[inline(always)]
 fn first(n: usize) -> __mmask16 {
-    ((1u32 << n.min(16)) - 1) as __mmask16
+    debug_assert!(n <= 16, "a vector has sixteen lanes");
+    1u32.wrapping_shl(n as u32).wrapping_sub(1) as __mmask16
 }
 
 /// The lanes that are numbers.

@@ -61,7 +61,8 @@ impl Part {
 }
 
 /// How many parts to make of `work` multiplications with addition for `threads` threads, of `most` that there can be.
-#[inline(always)]
+// One copy serves all tasks, of which there is one for each kind of step.
+#[inline(never)]
 pub fn parts(work: usize, most: usize, threads: usize) -> usize {
     let worth = work / GRAIN;
     // Long work in more parts than threads: one that started late then does less of it.

@@ -334,6 +334,11 @@ fn epilogue(name: &Ident, template: &Template, varies: &[(bool, bool)]) -> Token
         }
     });
     let deep = deep(&template.map);
+    let by_column = (!varies.contains(&(false, true))).then(|| {
+        quote!(
+            const BY_COLUMN: bool = false;
+        )
+    });
     let doc = format!(" {}", describe(&template.map, &template.given));
     let given = given_names(template);
     let lifetime = if fields.is_empty() { quote!() } else { quote!(<'a>) };
@@ -347,6 +352,7 @@ fn epilogue(name: &Ident, template: &Template, varies: &[(bool, bool)]) -> Token
         }
 
         impl kernels::epilogue::Epilogue for #name #anonymous {
+            #by_column
             #deep
             #[inline(always)]
             #[allow(unused_variables)]
