@@ -80,7 +80,8 @@ pub fn pow<S: Simd>(s: S, x: S::F32, y: S::F32) -> S::F32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simd::Task;
+    use crate::simd::{MOST_LANES, Task};
+    use crate::simd_quad::Quad;
     use crate::ulp::ulps;
     use std::vec::Vec;
 
@@ -93,7 +94,7 @@ mod tests {
             let mut worst = (0.0, 0.0, 0.0);
             for pairs in self.0.chunks(S::LANES) {
                 let (x, y): (Vec<f32>, Vec<f32>) = pairs.iter().copied().unzip();
-                let mut out = [0.0; 16];
+                let mut out = [0.0; MOST_LANES];
                 s.store(pow(s, s.load_part(&x), s.load_part(&y)), &mut out);
                 for (&(x, y), &got) in pairs.iter().zip(&out) {
                     let want = f64::from(x).powf(f64::from(y));
@@ -108,15 +109,21 @@ mod tests {
         }
     }
 
+    /// On vectors, and on four at once.
+    fn on(s: impl Simd, pairs: &[(f32, f32)], bound: f64) {
+        s.enter(Pairs(pairs, bound));
+        Quad(s).enter(Pairs(pairs, bound));
+    }
+
     fn each_isa(pairs: &[(f32, f32)], bound: f64) {
-        crate::simd_scalar::Scalar::new().enter(Pairs(pairs, bound));
+        on(crate::simd_scalar::Scalar::new(), pairs, bound);
         #[cfg(target_arch = "x86_64")]
         {
             if let Some(s) = crate::simd_avx2::Avx2::detect() {
-                s.enter(Pairs(pairs, bound));
+                on(s, pairs, bound);
             }
             if let Some(s) = crate::simd_avx512::Avx512::detect() {
-                s.enter(Pairs(pairs, bound));
+                on(s, pairs, bound);
             }
         }
     }

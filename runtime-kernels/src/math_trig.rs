@@ -8,7 +8,7 @@
 //! Bounds, seen over every 61st float: `sin` and `cos` 1.7 ulp, `tan` 4.0.
 
 use super::polynomial::polynomial;
-use super::simd::Simd;
+use super::simd::{MOST_LANES, Simd};
 
 const P: [f32; 3] = [-1.666_665_4e-1, 8.332_106e-3, -1.950_788_7e-4];
 const Q: [f32; 3] = [4.166_664_6e-2, -1.388_730_4e-3, 2.443_120_1e-5];
@@ -26,7 +26,7 @@ const TWO_OVER_PI: [u32; 8] =
 /// n and r of those `x` that are far.
 #[cold]
 #[inline(never)]
-fn reduce_far(x: &[f32; 16], n: &mut [f32; 16], r: &mut [f32; 16]) {
+fn reduce_far(x: &[f32], n: &mut [f32], r: &mut [f32]) {
     for ((x, n), r) in x.iter().zip(n).zip(r) {
         if x.is_nan() || x.abs() > FAR {
             (*n, *r) = reduce_one(*x);
@@ -62,9 +62,9 @@ fn reduce<S: Simd>(s: S, x: S::F32) -> (S::I32, S::F32) {
     }
     let near = s.le(s.abs(x), s.splat(FAR));
     if s.any(s.not(near)) {
-        let (mut xs, mut ns, mut rs) = ([0.0; 16], [0.0; 16], [0.0; 16]);
+        let (mut xs, mut ns, mut rs) = ([0.0; MOST_LANES], [0.0; MOST_LANES], [0.0; MOST_LANES]);
         s.store(x, &mut xs);
-        reduce_far(&xs, &mut ns, &mut rs);
+        reduce_far(&xs[..S::LANES], &mut ns, &mut rs);
         n = s.select(near, n, s.load(&ns));
         r = s.select(near, r, s.load(&rs));
     }

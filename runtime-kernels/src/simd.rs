@@ -7,6 +7,9 @@
 //! Nothing here may allocate, and no method may be called on a token of an instruction set the processor lacks: tokens
 //! are made only by the checked or `unsafe` constructors of the `simd_*` files.
 
+/// Lanes of the widest vector there is: four of the widest instruction set's at once.
+pub const MOST_LANES: usize = 64;
+
 /// Work that runs on whichever instruction set its caller has proved present.
 pub trait Task {
     /// What the work gives back.
@@ -24,7 +27,7 @@ pub trait Task {
 pub trait Simd: Copy + 'static {
     /// Name used in reports and instance names: `scalar`, `avx2`, `avx512`, `neon`, `wasm128`.
     const NAME: &'static str;
-    /// 32-bit lanes in a vector; divides 16, the width of a weight panel.
+    /// 32-bit lanes in a vector; divides 16, the width of a weight panel, but where four vectors are one.
     const LANES: usize;
     /// Rows of the matmul tiles over one to four panels of 16 columns that stay in registers, at most 14; 0 where there is no
     /// tile of so many panels.
@@ -147,7 +150,7 @@ pub trait Simd: Copy + 'static {
     /// For each lane the number of the first lane of its group of `N`.
     #[inline(always)]
     fn firsts<const N: usize>(self) -> Self::I32 {
-        let mut first = [0.0; 16];
+        let mut first = [0.0; MOST_LANES];
         for (i, first) in first.iter_mut().enumerate() {
             *first = (i / N * N) as f32;
         }
@@ -156,11 +159,11 @@ pub trait Simd: Copy + 'static {
     /// For each lane the one of `v` that `from` numbers, which is of the same group of `N` lanes.
     #[inline(always)]
     fn spread<const N: usize>(self, v: Self::F32, from: Self::I32) -> Self::F32 {
-        let (mut lanes, mut at) = ([0.0; 16], [0.0; 16]);
+        let (mut lanes, mut at) = ([0.0; MOST_LANES], [0.0; MOST_LANES]);
         self.store(v, &mut lanes);
         self.store(self.to_f32(from), &mut at);
         for at in &mut at {
-            *at = lanes[*at as usize % 16];
+            *at = lanes[*at as usize % MOST_LANES];
         }
         self.load(&at)
     }

@@ -3,6 +3,7 @@
 use std::vec::Vec;
 
 use super::simd::{Simd, Task};
+use super::simd_quad::Quad;
 
 /// A function of one float in its vector form, and what it should give.
 pub trait Unary: Copy {
@@ -81,22 +82,28 @@ fn sweep<S: Simd, F: Unary>(s: S, f: F, step: usize, within: impl Fn(f32) -> boo
     assert!(error <= bound, "{}: {error:.3} ulp at {x:e}: {got:e} and not {:e}", S::NAME, f.exact(f64::from(x)));
 }
 
-/// Checks `f` at about four million floats (at every `KILN_STEP`th where that is set) on each instruction set.
+/// Checks `f` at about four million floats (at every `KILN_STEP`th where that is set) on each instruction set, and at a quarter
+/// as many with four vectors at once.
 pub fn check<F: Unary>(f: F, bound: f64, within: impl Fn(f32) -> bool) {
-    let step =
-        if cfg!(miri) { 10_000_019 } else { std::env::var("KILN_STEP").map_or(1021, |step| step.parse().unwrap()) };
-    sweep(super::simd_scalar::Scalar::new(), f, step, &within, bound);
+    check_on(super::simd_scalar::Scalar::new(), f, bound, &within);
     #[cfg(target_arch = "x86_64")]
     {
         if let Some(s) = super::simd_avx2::Avx2::detect() {
-            sweep(s, f, step, &within, bound);
+            check_on(s, f, bound, &within);
         }
         if let Some(s) = super::simd_avx512::Avx512::detect() {
-            sweep(s, f, step, &within, bound);
+            check_on(s, f, bound, &within);
         }
     }
     #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-    sweep(super::simd_neon::Neon::new(), f, step, &within, bound);
+    check_on(super::simd_neon::Neon::new(), f, bound, &within);
+}
+
+fn check_on<S: Simd, F: Unary>(s: S, f: F, bound: f64, within: &impl Fn(f32) -> bool) {
+    let step =
+        if cfg!(miri) { 10_000_019 } else { std::env::var("KILN_STEP").map_or(1021, |step| step.parse().unwrap()) };
+    sweep(s, f, step, within, bound);
+    sweep(Quad(s), f, 4 * step + 1, within, bound);
 }
 
 /// A test called after the function it checks, its bound, its meaning, and where it holds.

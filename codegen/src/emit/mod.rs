@@ -5,6 +5,7 @@
 
 mod dispatch;
 mod exprs;
+mod exprs_scalar;
 mod flow;
 mod kernels;
 mod model;
