@@ -207,7 +207,8 @@ impl<E: Epilogue> Task for Finish<E> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { area, epilogue } = self;
-        let area = if E::BY_COLUMN || !E::DEEP { area } else { area.joined() };
+        // Where each vector is little work, joining rows is not worth its code.
+        let area = if E::DEEP && !E::BY_COLUMN { area.joined() } else { area };
         let Area { tile, out, rows, .. } = area;
         let walk = Walk::of(&area, S::LANES);
         // Some at once, since a vector waits for its own results nearly all the time; the last is done again where there are no more.

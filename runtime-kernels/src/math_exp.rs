@@ -28,7 +28,7 @@ const HIGHEST: f32 = 89.0;
 const LOWEST: f32 = -104.0;
 
 /// Below this, e^x is denormal.
-pub const LOWEST_NORMAL: f32 = -87.336_54;
+const LOWEST_NORMAL: f32 = -87.336_54;
 
 /// So large that what is added to it is rounded to an integer, which stands in its lower bits, 127 more than it is.
 const ROUND: f32 = 12_582_912.0 + 127.0;
@@ -103,7 +103,7 @@ pub fn exp_bounded<S: Simd>(s: S, x: S::F32) -> S::F32 {
     s.fma(power, rest, power)
 }
 
-/// e^x for x up to 87, at less cost; zero below [`LOWEST_NORMAL`], where it is denormal.
+/// e^x for x up to 87, at less cost; zero below -87.34, where it is denormal.
 #[inline(always)]
 pub fn exp_flushed<S: Simd>(s: S, x: S::F32) -> S::F32 {
     s.zero_below(x, s.splat(LOWEST_NORMAL), exp_bounded(s, x))

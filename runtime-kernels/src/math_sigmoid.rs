@@ -20,18 +20,21 @@ pub fn sigmoid<S: Simd>(s: S, x: S::F32) -> S::F32 {
 /// `y / (1 + e^-x)`, for less than a sigmoid and a product.
 #[inline(always)]
 pub fn gated<S: Simd>(s: S, y: S::F32, x: S::F32) -> S::F32 {
-    match exp_by_sixteenths(s, s.neg(s.bounded(x, s.splat(-FAR), s.splat(FAR)))) {
-        Some(e) => s.div_by_more(y, e),
-        None => s.div(y, one_and_exp(s, s.neg(x))),
-    }
+    by_gate(s, y, x, s.bounded(x, s.splat(-FAR), s.splat(FAR)))
 }
 
 /// `x / (1 + e^-x)`
 #[inline(always)]
 pub fn silu<S: Simd>(s: S, x: S::F32) -> S::F32 {
-    match exp_by_sixteenths(s, s.neg(s.within(x, FAR))) {
-        Some(e) => s.div_by_more(x, e),
-        None => s.div(x, one_and_exp(s, s.neg(x))),
+    by_gate(s, x, x, s.within(x, FAR))
+}
+
+/// `y / (1 + e^-x)`; `near` is `x` between `-FAR` and `FAR`, and any number where `x` is NaN and `y` is too.
+#[inline(always)]
+fn by_gate<S: Simd>(s: S, y: S::F32, x: S::F32, near: S::F32) -> S::F32 {
+    match exp_by_sixteenths(s, s.neg(near)) {
+        Some(e) => s.div_by_more(y, e),
+        None => s.div(y, one_and_exp(s, s.neg(x))),
     }
 }
 

@@ -191,7 +191,7 @@ pub trait Simd: Copy + 'static {
     fn bounded(self, a: Self::F32, low: Self::F32, high: Self::F32) -> Self::F32 {
         self.min(high, self.max(low, a))
     }
-    /// `a` between `-bound` and `bound`; whichever of the two is cheaper where `a` is NaN.
+    /// `a` between `-bound` and `bound`; NaN or any number between them where `a` is NaN, whichever is cheaper.
     #[inline(always)]
     fn within(self, a: Self::F32, bound: f32) -> Self::F32 {
         self.bounded(a, self.splat(-bound), self.splat(bound))

@@ -208,3 +208,56 @@ fn all<V>(v: [Option<V>; 4]) -> Option<[V; 4]> {
     let [p, q, r, t] = v;
     Some([p?, q?, r?, t?])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::MOST_LANES;
+    use crate::simd_scalar::Scalar;
+
+    /// What goes from vector to vector; single operations are tested with the functions made of them.
+    struct Across;
+
+    impl Task for Across {
+        type Out = ();
+
+        fn run<S: Simd>(self, s: S) {
+            let x: [f32; MOST_LANES] = core::array::from_fn(|i| (i * 37 % 101) as f32);
+            for n in 0..=S::LANES {
+                let mut out = [-1.0; MOST_LANES];
+                s.store(s.load_part(&x[..n]), &mut out);
+                assert_eq!((&out[..n], out[n..S::LANES].iter().sum()), (&x[..n], 0.0), "{n} of {} are read", S::NAME);
+                let mut out = [-1.0; MOST_LANES];
+                s.store_part(s.load(&x), &mut out[..n]);
+                assert_eq!((&out[..n], out[n..].iter().all(|&out| out == -1.0)), (&x[..n], true), "{n} are written");
+            }
+            let (v, lanes) = (s.load(&x), &x[..S::LANES]);
+            assert_eq!(s.sum(v), lanes.iter().sum());
+            assert_eq!(s.max_lane(v), lanes.iter().copied().fold(0.0, f32::max));
+            assert_eq!(s.min_lane(s.neg(v)), -s.max_lane(v));
+            let mut out = [0.0; MOST_LANES];
+            // SAFETY: as many floats as the widest vector has lanes.
+            unsafe { s.store_ptr(s.load_ptr(x.as_ptr()), out.as_mut_ptr()) };
+            assert_eq!(&out[..S::LANES], lanes);
+            for (lane, &one) in lanes.iter().enumerate() {
+                let is_one = s.eq(v, s.splat(one));
+                assert!(s.any(is_one), "lane {lane} counts");
+            }
+            assert!(!s.any(s.lt(v, s.splat(0.0))));
+            s.store(s.spread::<4>(v, s.firsts::<4>()), &mut out);
+            assert!((0..S::LANES).all(|i| out[i] == x[i / 4 * 4]), "the first lane of each four stands for all");
+        }
+    }
+
+    #[test]
+    fn lanes_lie_one_behind_another() {
+        Quad(Scalar::new()).enter(Across);
+        #[cfg(target_arch = "x86_64")]
+        {
+            crate::simd_avx2::Avx2::detect().into_iter().for_each(|s| Quad(s).enter(Across));
+            crate::simd_avx512::Avx512::detect().into_iter().for_each(|s| Quad(s).enter(Across));
+        }
+        #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+        Quad(crate::simd_neon::Neon::new()).enter(Across);
+    }
+}

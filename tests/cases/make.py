@@ -133,6 +133,22 @@ case("conv_pointwise", """(float[1,24,5,7] x) => (float[] y) <float[40,24,1,1] w
     { y = Conv(x, w, b) }""")
 case("conv_grouped", """(float[1,6,7,5] x) => (float[] y) <float[9,2,3,3] w, float[9] b>
     { y = Conv<group=3, pads=[1,1,1,1]>(x, w, b) }""")
+# Long epilogues: of few columns, where rows are taken as one, with what belongs to an element and what to a column; sines far from zero, by vectors together.
+case("conv_long_epilogues", """(float[N,5,9,W] x, float[N,3,9,W] r, float[1,3,1,1] g) => (float[] one, float[] three, float[] column, float[] wide, float[] waves, float[] far)
+    <float[1,5,1,1] w1, float[1] b1, float[3,5,3,3] w3, float[20,5,3,3] w20, float[20] b20, float far_off = {200000.0}>
+    { c = Conv(x, w1, b1)
+      one = Sigmoid(c)
+      d = Conv<pads=[1,1,1,1]>(x, w3)
+      e = Add(d, r)
+      three = Tanh(e)
+      f = Mul(d, g)
+      column = Erf(f)
+      h = Conv<pads=[1,1,1,1], strides=[2,1]>(x, w20, b20)
+      s = Sigmoid(h)
+      wide = Mul(h, s)
+      k = Mul(x, far_off)
+      waves = Sin(k)
+      far = Cos(k) }""", dim=["N<=2", "W<=19"], sizes=({"N": 1, "W": 1}, {"N": 2, "W": 19}))
 # Groups of as many channels in as out, narrower than a vector, wider, and across two: strides, pads before and behind, one dimension, any width.
 case("conv_groups_along_lines", """(float[N,16,7,W] x, float[1,24,9,10] p, float[2,32,15] s, float[1,48,23] q) => (float[] y, float[] z, float[] v, float[] u)
     <float[16,4,3,3] w, float[16] b, float[24,8,3,3] w2, float[24] b2, float[32,16,3] w3, float[48,24,3] w4, float[48] b4>

@@ -309,11 +309,7 @@ fn deep(map: &Map) -> Option<TokenStream> {
         Inst::Binary(op, ..) => op == Binary::Pow,
         _ => false,
     });
-    is_deep.then(|| {
-        quote!(
-            const DEEP: bool = true;
-        )
-    })
+    is_deep.then(|| quote! { const DEEP: bool = true; })
 }
 
 /// The fields for the numbers a function is given.
@@ -336,11 +332,7 @@ fn epilogue(name: &Ident, template: &Template, varies: &[(bool, bool)]) -> Token
         }
     });
     let deep = deep(&template.map);
-    let by_column = (!varies.contains(&(false, true))).then(|| {
-        quote!(
-            const BY_COLUMN: bool = false;
-        )
-    });
+    let by_column = (!varies.contains(&(false, true))).then(|| quote! { const BY_COLUMN: bool = false; });
     let doc = format!(" {}", describe(&template.map, &template.given));
     let given = given_names(template);
     let lifetime = if fields.is_empty() { quote!() } else { quote!(<'a>) };
