@@ -192,7 +192,7 @@ impl Task for Line<'_> {
         let ConvShape { kernel, stride, dilation, pad, .. } = *self.shape;
         let rolls = self.depth.len() == 1 && self.height.len() == 3 && pad[2] < 2;
         // Thirty-two registers hold the sums of seven pixels by two vectors beside all weights of a line of taps, sixteen by one.
-        let many = const { S::LANES == 16 };
+        let many = const { S::REGISTERS == 32 };
         let few = self.channels.len() < 2 * S::LANES;
         // One vector at a time is all that these hold in registers; the last may go over channels of the one before.
         let single = !many && self.channels.len() >= S::LANES;

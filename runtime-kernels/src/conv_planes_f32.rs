@@ -267,7 +267,7 @@ impl<const STEP: usize> Task for AnyTiles<'_, STEP> {
                 }
             };
         }
-        dispatch!((12, 8)(3, 16)(6, 16)(14, 16)(14, 32));
+        dispatch!((10, 8)(12, 8)(3, 16)(6, 16)(14, 16)(14, 32));
     }
 }
 

@@ -38,6 +38,12 @@ pub trait Simd: Copy + 'static {
     /// by one panel are too few sums to be always adding. 0 where there are no such tiles.
     const PAIR_ROWS: usize = 0;
 
+    /// Vector registers.
+    const REGISTERS: usize = 16;
+
+    /// Whether `fma_lane` costs no more than `fma`.
+    const LANE_PRODUCTS: bool = false;
+
     /// Whether `load_first` and `store_first` leave lanes out, which costs them no more than all would.
     const CHEAP_PARTS: bool = false;
 
@@ -117,6 +123,13 @@ pub trait Simd: Copy + 'static {
     }
     /// `a * b + c`
     fn fma(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
+    /// `a * b + c` with lane `LANE` of `a`, one of the first four, in place of all.
+    #[inline(always)]
+    fn fma_lane<const LANE: i32>(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32 {
+        let mut lanes = [0.0; MOST_LANES];
+        self.store(a, &mut lanes);
+        self.fma(self.splat(lanes[LANE as usize]), b, c)
+    }
     /// `a * b + c` rounded once (or as good as, through double precision), whatever it costs.
     #[inline(always)]
     fn fused(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32 {

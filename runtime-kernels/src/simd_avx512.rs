@@ -85,6 +85,7 @@ impl Simd for Avx512 {
     const NAME: &'static str = "avx512";
     const LANES: usize = 16;
     const TILE_ROWS: [usize; 4] = [14, 14, 8, 6];
+    const REGISTERS: usize = 32;
     const CHEAP_PARTS: bool = true;
 
     type F32 = __m512;

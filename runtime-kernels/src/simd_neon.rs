@@ -43,7 +43,9 @@ impl Simd for Neon {
     const NAME: &'static str = "neon";
     const LANES: usize = 4;
     const TILE_ROWS: [usize; 4] = [6, 0, 0, 0];
-    const HALF_ROWS: usize = 12;
+    const HALF_ROWS: usize = 10;
+    const REGISTERS: usize = 32;
+    const LANE_PRODUCTS: bool = true;
 
     type F32 = float32x4_t;
     type I32 = int32x4_t;
@@ -113,6 +115,10 @@ impl Simd for Neon {
     #[inline(always)]
     fn fma(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
         neon!(vfmaq_f32(c, a, b))
+    }
+    #[inline(always)]
+    fn fma_lane<const LANE: i32>(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
+        neon!(vfmaq_laneq_f32::<LANE>(c, b, a))
     }
     #[inline(always)]
     fn neg(self, a: float32x4_t) -> float32x4_t {

@@ -364,6 +364,38 @@ impl<const ROWS: usize> Rows<ROWS> {
     }
 }
 
+/// Whether four elements of k of all rows, a vector each, wait in registers beside the accumulators, for a quarter of the loads.
+pub(super) const fn takes_fours<S: Simd>(rows: usize, cols: usize) -> bool {
+    S::LANE_PRODUCTS && rows * (cols / S::LANES + 1) < S::REGISTERS
+}
+
+/// Adds the products of four elements of k to the accumulators, one after another: those of the rows, `x`, by as many rows of the panels
+/// at `b`. A vector of these is loaded at a time, since there are no registers left.
+///
+/// # Safety
+/// `b` must be readable over four rows of each panel.
+#[inline(always)]
+pub(super) unsafe fn four<S: Simd, const ROWS: usize, const COLS: usize>(
+    s: S,
+    acc: &mut Accumulators<S::F32, ROWS>,
+    x: [S::F32; ROWS],
+    b: *const f32,
+    panel_stride: usize,
+) {
+    let vectors = const { PANEL / S::LANES };
+    macro_rules! elements {
+        ($($i:literal)*) => {
+            $(columns!(c, {
+                let at = c / vectors * panel_stride + $i * PANEL + c % vectors * S::LANES;
+                // SAFETY: within the 16 columns of a panel, which the caller promises.
+                let b = unsafe { s.load_ptr(b.wrapping_add(at)) };
+                rows!(r, acc[r][c] = s.fma_lane::<$i>(x[r], b, acc[r][c]));
+            });)*
+        };
+    }
+    elements!(0 1 2 3);
+}
+
 impl<const ROWS: usize, const COLS: usize> Tile<'_, ROWS, COLS> {
     /// The lanes of vector `c` of a row that are columns.
     #[inline(always)]
@@ -432,8 +464,14 @@ impl<const ROWS: usize, const COLS: usize> Tile<'_, ROWS, COLS> {
                                 near = near.wrapping_add(step);
                             }
                             // A loop that optimization writes out, so that code that is not optimized is half as large.
-                            for i in 0..4 {
-                                self.step(s, acc, a.add(i), b.add(i * PANEL));
+                            if const { takes_fours::<S>(ROWS, COLS) } {
+                                let mut x = [s.splat(0.0); ROWS];
+                                rows!(r, x[r] = s.load_ptr(a.row(r, self.0.row_stride)));
+                                four::<S, ROWS, COLS>(s, acc, x, b, self.0.panel_stride);
+                            } else {
+                                for i in 0..4 {
+                                    self.step(s, acc, a.add(i), b.add(i * PANEL));
+                                }
                             }
                             a = a.add(4);
                             b = b.add(4 * PANEL);

@@ -5,7 +5,7 @@
 
 use super::simd::{Simd, Task};
 use super::tile_cuts::shares;
-use super::tile_f32::{Accumulators, MOST_ROWS, PANEL, Product, columns, rows};
+use super::tile_f32::{Accumulators, MOST_ROWS, PANEL, Product, columns, four, rows, takes_fours};
 
 /// Most rows of these tiles.
 const MOST: usize = 6;
@@ -125,7 +125,17 @@ impl<const ROWS: usize, const COLS: usize> Task for Tile<'_, ROWS, COLS> {
                     let tap = t0 * window.strides[0] + t1 * window.strides[1] + t2 * window.strides[2];
                     let mut a = [core::ptr::null(); MOST_ROWS];
                     rows!(r, a[r] = at[r].a.wrapping_add(tap));
-                    for k in 0..window.run {
+                    let fours = if const { takes_fours::<S>(ROWS, COLS) } { window.run / 4 } else { 0 };
+                    for k in 0..fours {
+                        let mut x = [s.splat(0.0); ROWS];
+                        // SAFETY: whoever made the rows vouches for their windows, and for a panel of as many rows.
+                        unsafe {
+                            rows!(r, x[r] = s.load_ptr(a[r].add(4 * k)));
+                            four::<S, ROWS, COLS>(s, &mut acc, x, b, 0);
+                        }
+                        b = b.wrapping_add(4 * PANEL);
+                    }
+                    for k in 4 * fours..window.run {
                         let mut b_row = [s.splat(0.0); 8];
                         // SAFETY: whoever made the rows vouches for their windows, and for a panel of as many rows.
                         columns!(c, b_row[c] = unsafe { s.load_ptr(b.add(c * S::LANES)) });

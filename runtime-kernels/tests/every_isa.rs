@@ -193,6 +193,33 @@ fn a_lane_of_each_group_is_spread_over_it() {
     assert!(each_isa(&mut Spread) > 0);
 }
 
+struct LaneProduct;
+
+impl LaneProduct {
+    fn check<S: Simd, const LANE: i32>(s: S) {
+        let [a, b, c] = [6, 7, 8].map(|seed| random(S::LANES, seed));
+        let mut got = vec![0.0; S::LANES];
+        s.store(s.fma_lane::<LANE>(s.load(&a), s.load(&b), s.load(&c)), &mut got);
+        let mut want = vec![0.0; S::LANES];
+        s.store(s.fma(s.splat(a[LANE as usize]), s.load(&b), s.load(&c)), &mut want);
+        assert_eq!(got, want, "{} lane {LANE}", S::NAME);
+    }
+}
+
+impl OnIsa for LaneProduct {
+    fn run<S: Simd>(&mut self, s: S) {
+        Self::check::<S, 0>(s);
+        Self::check::<S, 1>(s);
+        Self::check::<S, 2>(s);
+        Self::check::<S, 3>(s);
+    }
+}
+
+#[test]
+fn a_lane_multiplies_a_vector() {
+    assert!(each_isa(&mut LaneProduct) > 0);
+}
+
 /// `a · b + c`
 #[derive(Clone, Copy)]
 struct MulAdd;
