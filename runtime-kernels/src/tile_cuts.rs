@@ -53,20 +53,29 @@ pub(super) fn panel_groups<S: Simd>(n: usize, most: usize) -> impl Iterator<Item
     })
 }
 
+/// Floats of panels that a first-level cache keeps from strip to strip.
+const FIRST_LEN: usize = 12 * 1024;
+
+/// Rows from which on panels are worth fetching anew for each strip, if wide tiles are.
+const MANY_ROWS: usize = 48;
+
 /// The most panels a tile should span when the `rows` that lie one after another are cut into strips, and panels have `k` rows
 /// that strip after strip finds near if `stays`.
 ///
-/// Wide tiles load the least for each multiplication, which counts where a core's loads are what it waits for; tall ones
-/// fetch the least of B.
+/// Wide tiles load the least for each multiplication, which counts most where another thread of the core is busy too; tall ones take
+/// fewer strips, and fetch the least of B. (Of 2 to 100 rows, measured; so is which of them tall ones do in one or two strips.)
 #[inline(always)]
 pub(super) fn widest<S: Simd>(tiles: Tiles, rows: usize, k: usize, stays: bool) -> usize {
     let [_, two, _, four] = S::TILE_ROWS;
-    // Strips as good as full, and many of them.
-    let fits = four > 0 && rows >= 4 * four && 10 * rows >= 9 * four * rows.div_ceil(four);
     let wide = match tiles {
-        Tiles::Auto => fits && (stays || k <= 128 || k <= 256 && rows >= 96),
+        _ if four == 0 => false,
+        Tiles::Auto => {
+            let evenly = rows > 2 * LOW_ROWS || rows.div_ceil(four) <= rows.div_ceil(LOW_ROWS);
+            let only_two_stay = 4 * PANEL * k > FIRST_LEN && 2 * PANEL * k <= FIRST_LEN;
+            evenly && (stays || rows <= four || rows >= MANY_ROWS || !only_two_stay)
+        }
         Tiles::Tall => false,
-        Tiles::Wide => four > 0 && rows >= four,
+        Tiles::Wide => rows >= four,
     };
     match (wide, two) {
         (true, _) => 4,

@@ -277,14 +277,17 @@ impl Task for AnyTile {
     }
 }
 
-/// Whether there is a tile of so many rows and columns, which [`strips`] are cut to; wide ones are for long strips alone.
+/// Whether there is a tile of so many rows and columns, which [`strips`] are cut to.
 const fn has<S: Simd>(rows: usize, cols: usize) -> bool {
     if cols < PANEL {
         return rows <= S::HALF_ROWS;
     }
     let most = most_rows::<S>(cols / PANEL);
-    rows <= most && (rows <= LOW_ROWS || rows == most) && (cols <= 2 * PANEL || rows >= 5)
+    rows <= most && (rows <= LOW_ROWS || rows == most) && (cols <= 2 * PANEL || rows >= LEAST_WIDE[cols / PANEL - 3])
 }
+
+/// Rows of the lowest tiles over three panels and over four.
+const LEAST_WIDE: [usize; 2] = [5, 2];
 
 /// Does with two narrower tiles what is too low for its width.
 #[inline(always)]
@@ -447,6 +450,8 @@ impl<const ROWS: usize, const COLS: usize> Tile<'_, ROWS, COLS> {
         let (mut near, stride, step) = (asks.at, asks.stride, asks.step);
         // What each turn asks for up to: were that a count of lines, the compiler would make the loops twice.
         let mut until = near;
+        // Where a tap's weights end. Were loops told how often they run, the compiler would write them all once for each case of none.
+        let mut end = b;
         for t0 in 0..window.taps[0] {
             for t1 in 0..window.taps[1] {
                 for t2 in 0..window.taps[2] {
@@ -455,7 +460,9 @@ impl<const ROWS: usize, const COLS: usize> Tile<'_, ROWS, COLS> {
                     // caller of `Product::strips` vouches; `b` ends one past the panel at most.
                     unsafe {
                         let mut a = Rows::<ROWS>::new(a.add(at), self.0.row_stride);
-                        for _ in 0..window.run / 4 {
+                        end = end.wrapping_add(window.run * PANEL);
+                        let fours = end.wrapping_sub(window.run % 4 * PANEL);
+                        while b != fours {
                             until = until.wrapping_add(lines * step);
                             while near != until {
                                 for panel in 0..const { COLS.div_ceil(PANEL) } {
@@ -476,8 +483,6 @@ impl<const ROWS: usize, const COLS: usize> Tile<'_, ROWS, COLS> {
                             a = a.add(4);
                             b = b.add(4 * PANEL);
                         }
-                        // Compared with an address, since loops known to be short are written out.
-                        let end = b.wrapping_add(window.run % 4 * PANEL);
                         while b != end {
                             self.step(s, acc, a, b);
                             a = a.add(1);
