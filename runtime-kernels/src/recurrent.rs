@@ -10,7 +10,7 @@ use super::copy::copy_run;
 use super::lanes::get;
 use super::simd::{Simd, Task};
 use super::split::{Crew, Part, Split, own, parts, seen, times, whole};
-use super::state_product::{COLUMNS, Project, many_rows, padded};
+use super::state_product::{COLUMNS, Project, padded};
 use super::tile_f32::PANEL;
 
 /// Which way a layer goes along its sequences.
@@ -267,12 +267,12 @@ impl<K: Kind> Walk<'_, K> {
         let early = if resets { K::GATES - 1 } else { K::GATES };
         self.ask(s, share, step, units);
         let r = &self.r[share.direction * hidden * row..][..hidden * row];
-        let many = self.sequences.batch >= many_rows::<S>();
+        let several = self.sequences.batch > 1;
         // What is done for a column must not depend on who shares the units.
         let (products, columns) = if gates_are_apart(hidden) { (early, units.clone()) } else { (1, 0..early * pitch) };
         for gate in 0..products {
             let panels = (gate * pitch + columns.start) / PANEL..(gate * pitch + columns.end).div_ceil(PANEL);
-            s.enter(Project { out: projected, h: old, r, row, k: hidden, panels, many });
+            s.enter(Project { out: projected, h: old, r, row, k: hidden, panels, several });
         }
         if resets {
             for (i, (reset, kept)) in reset.chunks_exact_mut(hidden).zip(kept.chunks_exact_mut(hidden)).enumerate() {
@@ -281,7 +281,7 @@ impl<K: Kind> Walk<'_, K> {
                 }
             }
             let panels = early * pitch / PANEL..row / PANEL;
-            s.enter(Project { out: projected, h: reset, r, row, k: hidden, panels, many });
+            s.enter(Project { out: projected, h: reset, r, row, k: hidden, panels, several });
         }
         for i in 0..n {
             let at = states.start + i * hidden;

@@ -1,18 +1,13 @@
 //! The product of states with packed recurrent weights.
 //!
 //! At batch 1 it is bound by reading the weights once a step, so a tile spans several panels, each read in order, with as many
-//! accumulators as hide the latency of a multiply-add. Larger batches are products like any other.
+//! accumulators as hide the latency of a multiply-add. Larger batches are products like any other, which read them once for all.
 
 use core::ops::Range;
 
 use super::matmul_f32::blocks;
 use super::simd::{Simd, Task};
 use super::tile_f32::{PANEL, Product};
-
-/// Rows from which on tiles of several rows are faster than one row after another.
-pub(super) const fn many_rows<S: Simd>() -> usize {
-    if S::PAIR_ROWS > 0 { 2 } else { 4 }
-}
 
 /// `columns` rounded up to whole panels: the row length of a projected state.
 pub(super) const fn padded(columns: usize) -> usize {
@@ -36,8 +31,8 @@ pub(super) struct Project<'a> {
     pub k: usize,
     /// Which panels.
     pub panels: Range<usize>,
-    /// Whether the sequences of the whole batch are [`many_rows`]; what is done must not depend on how many are at hand.
-    pub many: bool,
+    /// Whether the whole batch has several sequences; what is done must not depend on how many are at hand.
+    pub several: bool,
 }
 
 impl Task for Project<'_> {
@@ -53,7 +48,7 @@ impl Task for Project<'_> {
         let batch = self.h.len() / self.k;
         assert_eq!(self.out.len(), batch * self.row);
         let mut b = 0;
-        if self.many {
+        if self.several {
             self.product(s, batch);
             b = batch;
         }
