@@ -1,10 +1,12 @@
 //! `cargo xtask cross`: the examples on machines this one is not, under QEMU.
 //!
 //! A program under emulation passes when its lines say what the same program said on the host
-//! (`lines.rs`). Which compiler builds it is `toolchain.rs`'s business.
+//! (`lines.rs`) and, on aarch64, its loops keep their sums in registers (`registers.rs`). Which compiler builds it is
+//! `toolchain.rs`'s business.
 
 mod elf_size;
 mod lines;
+mod registers;
 mod toolchain;
 
 use crate::{paths, process};
@@ -102,7 +104,8 @@ fn digits(args: &Args) -> Result<String> {
     let expected = on_host(&program)?;
     let elf = build(&AARCH64, args, &program)?;
     let printed = process::stdout_within(RUN_LIMIT, qemu_aarch64().arg(&elf))?;
-    lines::compare(&expected, &lines::parse(&printed)?)
+    let agreement = lines::compare(&expected, &lines::parse(&printed)?)?;
+    Ok(format!("{agreement}; {}", registers::check(&elf)?))
 }
 
 /// `kiln-kernels`' own tests, so that the NEON paths are held to the naive references.
