@@ -62,8 +62,9 @@ const MANY_ROWS: usize = 48;
 /// The most panels a tile should span when the `rows` that lie one after another are cut into strips, and panels have `k` rows
 /// that strip after strip finds near if `stays`.
 ///
-/// Wide tiles load the least for each multiplication, which counts most where another thread of the core is busy too; tall ones take
-/// fewer strips, and fetch the least of B. (Of 2 to 100 rows, measured; so is which of them tall ones do in one or two strips.)
+/// Wide tiles load the least for each multiplication, which counts most where another thread of the core is busy too. Tall ones are as
+/// good or better where they take fewer strips, of sixteen rows at most, and where a first-level cache keeps two panels for a few
+/// strips but not four. (Measured, of 2 to 100 rows.)
 #[inline(always)]
 pub(super) fn widest<S: Simd>(tiles: Tiles, rows: usize, k: usize, stays: bool) -> usize {
     let [_, two, _, four] = S::TILE_ROWS;
