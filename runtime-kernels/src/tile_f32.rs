@@ -286,8 +286,8 @@ const fn has<S: Simd>(rows: usize, cols: usize) -> bool {
     rows <= most && (rows <= LOW_ROWS || rows == most) && (cols <= 2 * PANEL || rows >= LEAST_WIDE[cols / PANEL - 3])
 }
 
-/// Rows of the lowest tiles over three panels and over four.
-const LEAST_WIDE: [usize; 2] = [5, 2];
+/// Rows of the lowest tiles over three panels and over four; of one row, since threads that share two sequences have one each.
+const LEAST_WIDE: [usize; 2] = [5, 1];
 
 /// Does with two narrower tiles what is too low for its width.
 #[inline(always)]
