@@ -283,11 +283,11 @@ const fn has<S: Simd>(rows: usize, cols: usize) -> bool {
         return rows <= S::HALF_ROWS;
     }
     let most = most_rows::<S>(cols / PANEL);
-    rows <= most && (rows <= LOW_ROWS || rows == most) && (cols <= 2 * PANEL || rows >= LEAST_WIDE[cols / PANEL - 3])
+    rows <= most && (rows <= LOW_ROWS || rows == most) && (cols != 3 * PANEL || rows >= LEAST_OF_THREE)
 }
 
-/// Rows of the lowest tiles over three panels and over four; of one row, since threads that share two sequences have one each.
-const LEAST_WIDE: [usize; 2] = [5, 1];
+/// Rows of the lowest tiles over three panels, which are rarer than those over four.
+const LEAST_OF_THREE: usize = 5;
 
 /// Does with two narrower tiles what is too low for its width.
 #[inline(always)]
