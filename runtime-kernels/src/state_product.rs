@@ -47,45 +47,68 @@ impl Task for Project<'_> {
         }
         let batch = self.h.len() / self.k;
         assert_eq!(self.out.len(), batch * self.row);
-        let mut b = 0;
-        if self.several {
-            self.product(s, batch);
-            b = batch;
-        }
-        // The numbers: panels, vectors of a panel, steps of k with accumulators of their own.
-        while b < batch {
-            let Range { start: mut panel, end } = self.panels;
-            while panel + 4 <= end {
-                match S::LANES {
-                    16 => self.tile::<S, 4, 1, 2>(s, b, panel),
-                    8 => self.tile::<S, 4, 2, 1>(s, b, panel),
-                    4 => {
-                        self.tile::<S, 2, 4, 1>(s, b, panel);
-                        self.tile::<S, 2, 4, 1>(s, b, panel + 2);
-                    }
-                    _ => break,
-                }
-                panel += 4;
+        match batch {
+            1 if self.several => self.row_of_several(s),
+            _ if self.several => self.product(s, self.panels.clone(), batch),
+            _ => {
+                assert_eq!(batch, 1);
+                self.only_row(s);
             }
-            while panel < end {
-                match S::LANES {
-                    16 => self.tile::<S, 1, 1, 4>(s, b, panel),
-                    8 => self.tile::<S, 1, 2, 4>(s, b, panel),
-                    4 => self.tile::<S, 1, 4, 2>(s, b, panel),
-                    _ => self.tile::<S, 1, 16, 1>(s, b, panel),
-                }
-                panel += 1;
-            }
-            b += 1;
         }
     }
 }
 
+// The numbers of tiles: panels, vectors of a panel, steps of k with accumulators of their own.
 impl Project<'_> {
-    /// All `m` rows, as one product.
+    /// The row of the only sequence.
     #[inline(always)]
-    fn product<S: Simd>(&mut self, s: S, m: usize) {
-        let &mut Self { ref mut out, h, r, row, k, ref panels, .. } = self;
+    fn only_row<S: Simd>(&mut self, s: S) {
+        let Range { start: mut panel, end } = self.panels;
+        while panel + 4 <= end {
+            match S::LANES {
+                16 => self.tile::<S, 4, 1, 2>(s, panel),
+                8 => self.tile::<S, 4, 2, 1>(s, panel),
+                4 => {
+                    self.tile::<S, 2, 4, 1>(s, panel);
+                    self.tile::<S, 2, 4, 1>(s, panel + 2);
+                }
+                _ => break,
+            }
+            panel += 4;
+        }
+        while panel < end {
+            match S::LANES {
+                16 => self.tile::<S, 1, 1, 4>(s, panel),
+                8 => self.tile::<S, 1, 2, 4>(s, panel),
+                4 => self.tile::<S, 1, 4, 2>(s, panel),
+                _ => self.tile::<S, 1, 16, 1>(s, panel),
+            }
+            panel += 1;
+        }
+    }
+
+    /// The one row of several that is at hand: as a product adds, element by element of k, with twice its accumulators where those of a
+    /// row are too few.
+    #[inline(always)]
+    fn row_of_several<S: Simd>(&mut self, s: S) {
+        let Range { start: mut panel, end } = self.panels;
+        while S::LANES == 16 && panel + 8 <= end {
+            self.tile::<S, 8, 1, 1>(s, panel);
+            panel += 8;
+        }
+        while S::LANES == 8 && panel + 4 <= end {
+            self.tile::<S, 4, 2, 1>(s, panel);
+            panel += 4;
+        }
+        if panel < end {
+            self.product(s, panel..end, 1);
+        }
+    }
+
+    /// All `m` rows by `panels`, as one product.
+    #[inline(always)]
+    fn product<S: Simd>(&mut self, s: S, panels: Range<usize>, m: usize) {
+        let &mut Self { ref mut out, h, r, row, k, .. } = self;
         let r = &r[panels.start * k * PANEL..panels.end * k * PANEL];
         let to = out[panels.start * PANEL..].as_mut_ptr();
         let product = Product::dense(to, row, k, r.as_ptr(), k, panels.len() * PANEL);
@@ -93,17 +116,12 @@ impl Project<'_> {
         unsafe { blocks(s, &product, h.as_ptr(), 0, m, k) };
     }
 
-    /// Row `b` by `PANELS` panels of `VECTORS` vectors, with sums over every `STEPS`th element of k.
+    /// The first row by `PANELS` panels of `VECTORS` vectors, with sums over every `STEPS`th element of k.
     #[inline(always)]
-    fn tile<S: Simd, const PANELS: usize, const VECTORS: usize, const STEPS: usize>(
-        &mut self,
-        s: S,
-        b: usize,
-        panel: usize,
-    ) {
+    fn tile<S: Simd, const PANELS: usize, const VECTORS: usize, const STEPS: usize>(&mut self, s: S, panel: usize) {
         let k = self.k;
         let vectors = (PANEL / S::LANES).min(VECTORS);
-        let h = &self.h[b * k..][..k];
+        let h = &self.h[..k];
         let mut r: [&[[f32; PANEL]]; PANELS] = [&[]; PANELS];
         for (p, r) in r.iter_mut().enumerate() {
             *r = &self.r[(panel + p) * k * PANEL..][..k * PANEL].as_chunks().0[..k];
@@ -120,7 +138,7 @@ impl Project<'_> {
             accumulate(s, &mut sum[0], h, &r, j, vectors);
             j += 1;
         }
-        let out = &mut self.out[b * self.row + panel * PANEL..][..PANELS * PANEL];
+        let out = &mut self.out[panel * PANEL..][..PANELS * PANEL];
         for p in 0..PANELS {
             for v in 0..vectors {
                 let mut total = sum[0][p][v];
