@@ -13,7 +13,7 @@ use core::ops::Range;
 use super::conv_f32::ConvShape;
 use super::epilogue::Epilogue;
 use super::finish_f32::{Area, Entered, Finishing};
-use super::repeat::repeat;
+use super::repeat::{Times, Under, repeat, written_out};
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, own, parts, times, whole};
 use super::window::{LINES_LEN, NEAR_LEN, mask_inside, pixels_behind, taps_inside, volume};
@@ -215,20 +215,6 @@ impl Task for Line<'_> {
     }
 }
 
-/// Repeats `body` for each pixel `j` of `P`, as `repeat` does.
-macro_rules! pixels {
-    ($j:ident, $body:expr) => {
-        repeat!($j in P, $body, 0 1 2 3 4 5 6)
-    };
-}
-
-/// Repeats `body` for each vector `v` of `V`, as `repeat` does.
-macro_rules! vectors {
-    ($v:ident, $body:expr) => {
-        repeat!($v in V, $body, 0 1)
-    };
-}
-
 /// The sums of `P` pixels, `V` vectors of channels each.
 type Sums<F, const P: usize, const V: usize> = [[F; V]; P];
 
@@ -283,7 +269,7 @@ impl Line<'_> {
     fn start<S: Simd, const P: usize, const V: usize>(&self, s: S, c: usize) -> Sums<S::F32, P, V> {
         let mut start = [s.splat(0.0); V];
         if let Some(bias) = self.bias {
-            vectors!(v, start[v] = s.load(&bias[c + v * S::LANES..]));
+            repeat!(v in Times<V>, start[v] = s.load(&bias[c + v * S::LANES..]));
         }
         [start; P]
     }
@@ -302,11 +288,11 @@ impl Line<'_> {
         let (groups, at) = (self.shape.groups, at - self.columns.start);
         if let Some((low, high)) = self.clamp {
             let (low, high) = (s.splat(low), s.splat(high));
-            pixels!(j, vectors!(v, sums[j][v] = s.bounded(sums[j][v], low, high)));
+            repeat!(j in Times<P>, repeat!(v in Times<V>, sums[j][v] = s.bounded(sums[j][v], low, high)));
         }
         let out = &mut self.out[at * groups..(at + pixels) * groups];
-        pixels!(j, {
-            vectors!(v, {
+        repeat!(j in Times<P>, {
+            repeat!(v in Times<V>, {
                 if j < pixels && WHOLE {
                     // SAFETY: `out` holds `groups` channels of each pixel, and the lanes end before theirs.
                     unsafe { s.store_first(sums[j][v], out.as_mut_ptr().add(j * groups + c + v * S::LANES), lanes) };
@@ -320,7 +306,6 @@ impl Line<'_> {
     /// Computes the channels by windows of `TAPS` pixels side by side, `STEP` apart: `P` pixels by `V` vectors at a time, two
     /// vectors' channels at least, or one at a time with as many lanes as there are channels.
     #[inline(always)]
-    #[expect(unused_assignments, reason = "the last step of the pointer that walks along the line")]
     fn sweep<S: Simd, const P: usize, const V: usize, const TAPS: usize, const STEP: usize>(&mut self, s: S) {
         let &ConvShape { input, pad, groups, .. } = self.shape;
         let walk = self.walk();
@@ -343,25 +328,25 @@ impl Line<'_> {
                     let (mut x_line, mut w_line, mut slot) = (x_slab, w_slab, walk.slot);
                     for _ in self.height.clone() {
                         let mut weights = [[s.splat(0.0); V]; TAPS];
-                        repeat!(t in TAPS, {
-                            vectors!(v, {
+                        repeat!(t in Times<TAPS>, {
+                            repeat!(v in Times<V>, {
                                 // SAFETY: the weights are those of a tap of the kernel, padded to whole vectors.
                                 weights[t][v] = unsafe { s.load_ptr(w_line.add(t * walk.w_tap + v * S::LANES)) };
                             });
                         });
                         let mut x = x_line;
-                        repeat!(i in (P - 1) * STEP + TAPS, {
+                        repeat!(i in Under<P, STEP, TAPS>, {
                             if inside & 1 << i != 0 {
                                 let mut here = [s.splat(0.0); V];
-                                vectors!(v, {
+                                repeat!(v in Times<V>, {
                                     // SAFETY: this pixel is inside the image: in depth and height by the ranges, along
                                     // the line by the mask, and the lanes end before its last channel.
                                     here[v] = unsafe { s.load_first(x.add(v * S::LANES), lanes) };
                                 });
-                                repeat!(t in TAPS, {
+                                repeat!(t in Times<TAPS>, {
                                     if i >= t && (i - t) % STEP == 0 && (i - t) / STEP < P {
                                         let sums = &mut sums[(i - t) / STEP];
-                                        vectors!(v, sums[v] = s.fma(here[v], weights[t][v], sums[v]));
+                                        repeat!(v in Times<V>, sums[v] = s.fma(here[v], weights[t][v], sums[v]));
                                     }
                                 });
                             }
@@ -403,8 +388,8 @@ impl Line<'_> {
             let c = next.min(self.channels.end - S::LANES);
             let [[bias]] = self.start::<S, 1, 1>(s, c);
             let mut weights = [[bias; 3]; 3];
-            repeat!(l in 3, {
-                repeat!(t in 3, {
+            repeat!(l in Times<3>, {
+                repeat!(t in Times<3>, {
                     let w = self.w.as_ptr().wrapping_add(walk.w_first + l * walk.w_line + t * walk.w_tap + c);
                     // SAFETY: the weights are those of a tap of the kernel, padded to whole vectors.
                     weights[l][t] = unsafe { s.load_ptr(w) };
@@ -522,12 +507,12 @@ impl Line<'_> {
                     for tap in taps.clone() {
                         let mut weights = [s.splat(0.0); V];
                         // SAFETY: the weights are those of a tap of the kernel, padded to whole vectors.
-                        vectors!(v, weights[v] = unsafe { s.load_ptr(w.add(v * S::LANES)) });
+                        repeat!(v in Times<V>, weights[v] = unsafe { s.load_ptr(w.add(v * S::LANES)) });
                         let mask = masks[tap % MOST_MASKS];
-                        pixels!(j, {
+                        repeat!(j in Times<P>, {
                             if !EDGE || mask & 1 << j != 0 {
                                 let x = x.wrapping_add(j * x_pixel);
-                                vectors!(v, {
+                                repeat!(v in Times<V>, {
                                     // SAFETY: this pixel is inside the image: in depth and height by the ranges, along
                                     // the line by the mask or the caller's knowledge; vectors end before its last
                                     // channel, or are all there are.

@@ -10,7 +10,7 @@ use core::ops::Range;
 use super::conv_f32::{ConvShape, even};
 use super::epilogue::Epilogue;
 use super::finish_f32::{Area, Entered, Finishing};
-use super::repeat::repeat;
+use super::repeat::{Times, Under, repeat, written_out};
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, times, whole};
 use super::tile_f32::PANEL;
@@ -247,7 +247,7 @@ impl Line<'_> {
                         false => self.sums::<S, N, STEP, false>(s, &tile),
                     };
                     let out = self.out.wrapping_add(at * channels + c);
-                    repeat!(j in PIXELS, {
+                    repeat!(j in Times<PIXELS>, {
                         if j < pixels {
                             let sum = s.bounded(sums[j], low, high);
                             // SAFETY: a pixel of the line, and the lanes end before its last channel.
@@ -261,7 +261,6 @@ impl Line<'_> {
 
     /// The sums of seven pixels; with `TWO`, of channels of two groups.
     #[inline(always)]
-    #[expect(unused_assignments, reason = "the last step of the pointer that walks along the line")]
     fn sums<S: Simd, const N: usize, const STEP: usize, const TWO: bool>(
         &self,
         s: S,
@@ -277,9 +276,9 @@ impl Line<'_> {
             for k in 0..N {
                 let mut weights = [bias; TAPS];
                 // SAFETY: the weights of a tap's channel, padded to whole panels.
-                repeat!(t in TAPS, weights[t] = unsafe { s.load_ptr(w.add((t * N + k) * PANEL)) });
+                repeat!(t in Times<TAPS>, weights[t] = unsafe { s.load_ptr(w.add((t * N + k) * PANEL)) });
                 let mut x = x;
-                repeat!(i in (PIXELS - 1) * STEP + TAPS, {
+                repeat!(i in Under<PIXELS, STEP, TAPS>, {
                     if inside & 1 << i != 0 {
                         // SAFETY: this pixel is inside the image: in height by the range, along the line by the mask, and the
                         // lanes end before its last channel; of two groups, the second has lanes too.
@@ -290,7 +289,7 @@ impl Line<'_> {
                                 false => s.splat(*x.add(k)),
                             }
                         };
-                        repeat!(t in TAPS, {
+                        repeat!(t in Times<TAPS>, {
                             if i >= t && (i - t) % STEP == 0 && (i - t) / STEP < PIXELS {
                                 let sum = &mut sums[(i - t) / STEP];
                                 *sum = s.fma(here, weights[t], *sum);

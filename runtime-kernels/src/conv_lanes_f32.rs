@@ -9,9 +9,10 @@ use core::mem::MaybeUninit;
 use super::conv_f32::{ConvShape, even};
 use super::epilogue::Epilogue;
 use super::finish_f32::{Area, Entered, Finishing};
+use super::repeat::{Times, Vectors, repeat, written_out};
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, parts, whole};
-use super::tile_f32::{Accumulators, MOST_ROWS, PANEL, Rows, columns, rows};
+use super::tile_f32::{Accumulators, MOST_ROWS, PANEL, Rows};
 use super::window::volume;
 
 /// `out = epilogue(conv(x, w) + bias)`, with `w` packed by `pack::lanes_layout`.
@@ -328,9 +329,9 @@ impl<const ROWS: usize, const COLS: usize> Task for Tile<'_, ROWS, COLS> {
         // operands vouches for.
         unsafe {
             if !bias.is_null() {
-                columns!(c, {
+                repeat!(c in Vectors<S, COLS>, {
                     let x = s.load_ptr(bias.add(c * S::LANES));
-                    rows!(r, acc[r][c] = x);
+                    repeat!(r in Times<ROWS>, acc[r][c] = x);
                 });
             }
             for tap in 0..taps[0] {
@@ -340,10 +341,10 @@ impl<const ROWS: usize, const COLS: usize> Task for Tile<'_, ROWS, COLS> {
                     let mut a = Rows::<ROWS>::new(band.add(row * self.0.line + tap * dilation[1]), row_stride);
                     for _ in 0..c_in {
                         let mut b_row = [s.splat(0.0); 8];
-                        columns!(c, b_row[c] = s.load_ptr(b.add(c * S::LANES)));
-                        rows!(r, {
+                        repeat!(c in Vectors<S, COLS>, b_row[c] = s.load_ptr(b.add(c * S::LANES)));
+                        repeat!(r in Times<ROWS>, {
                             let x = a.row(r, row_stride);
-                            columns!(c, acc[r][c] = s.fma(s.load_ptr(x.add(c * S::LANES)), b_row[c], acc[r][c]));
+                            repeat!(c in Vectors<S, COLS>, acc[r][c] = s.fma(s.load_ptr(x.add(c * S::LANES)), b_row[c], acc[r][c]));
                         });
                         // One past the band or the panel after the last.
                         (a, b) = (a.add(PANEL), b.wrapping_add(PANEL));
@@ -352,12 +353,12 @@ impl<const ROWS: usize, const COLS: usize> Task for Tile<'_, ROWS, COLS> {
             }
             if let Some((low, high)) = clamp {
                 let (low, high) = (s.splat(low), s.splat(high));
-                rows!(r, {
-                    columns!(c, acc[r][c] = s.bounded(acc[r][c], low, high));
+                repeat!(r in Times<ROWS>, {
+                    repeat!(c in Vectors<S, COLS>, acc[r][c] = s.bounded(acc[r][c], low, high));
                 });
             }
-            rows!(r, {
-                columns!(c, s.store_ptr(acc[r][c], dst.add(r * dst_stride + c * S::LANES)));
+            repeat!(r in Times<ROWS>, {
+                repeat!(c in Vectors<S, COLS>, s.store_ptr(acc[r][c], dst.add(r * dst_stride + c * S::LANES)));
             });
         }
     }

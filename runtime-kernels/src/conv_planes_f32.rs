@@ -10,9 +10,10 @@ use core::ops::Range;
 use super::conv_f32::ConvShape;
 use super::epilogue::Epilogue;
 use super::finish_f32::{Area, Entered, Finishing};
+use super::repeat::{Times, Vectors, repeat, written_out};
 use super::simd::{Simd, Task};
 use super::split::{Part, Split, own, parts, times, whole};
-use super::tile_f32::{Accumulators, HALF, MOST_ROWS, PANEL, columns, rows};
+use super::tile_f32::{Accumulators, HALF, MOST_ROWS, PANEL};
 use super::window::volume;
 
 /// Input pixels from pixel to pixel of an output line.
@@ -344,9 +345,9 @@ impl<const ROWS: usize, const COLS: usize, const STEP: usize> Task for InRows<'_
                 let (a, mut b, dst) =
                     (self.0.a.add(tile * ROWS * STEP), self.0.b, self.0.dst.add(tile * ROWS * dst_stride));
                 if !bias.is_null() {
-                    columns!(c, {
+                    repeat!(c in Vectors<S, COLS>, {
                         let x = s.load_ptr(bias.add(c * S::LANES));
-                        rows!(r, acc[r][c] = x);
+                        repeat!(r in Times<ROWS>, acc[r][c] = x);
                     });
                 }
                 for sheet in 0..sheets {
@@ -354,12 +355,12 @@ impl<const ROWS: usize, const COLS: usize, const STEP: usize> Task for InRows<'_
                         let mut a = a.add(sheet * sheet_pitch + line * pitches[0]);
                         for _ in 0..taps[1] {
                             let mut b_row = [s.splat(0.0); 8];
-                            columns!(c, {
+                            repeat!(c in Vectors<S, COLS>, {
                                 b_row[c] = s.load_ptr(b.add(c / vectors * panel_stride + c % vectors * S::LANES));
                             });
-                            rows!(r, {
+                            repeat!(r in Times<ROWS>, {
                                 let x = s.splat(*a.add(r * STEP));
-                                columns!(c, acc[r][c] = s.fma(x, b_row[c], acc[r][c]));
+                                repeat!(c in Vectors<S, COLS>, acc[r][c] = s.fma(x, b_row[c], acc[r][c]));
                             });
                             // One past the band or the panels after the last.
                             (a, b) = (a.wrapping_add(pitches[1]), b.wrapping_add(PANEL));
@@ -368,12 +369,12 @@ impl<const ROWS: usize, const COLS: usize, const STEP: usize> Task for InRows<'_
                 }
                 if let Some((low, high)) = clamp {
                     let (low, high) = (s.splat(low), s.splat(high));
-                    rows!(r, {
-                        columns!(c, acc[r][c] = s.bounded(acc[r][c], low, high));
+                    repeat!(r in Times<ROWS>, {
+                        repeat!(c in Vectors<S, COLS>, acc[r][c] = s.bounded(acc[r][c], low, high));
                     });
                 }
-                rows!(r, {
-                    columns!(c, {
+                repeat!(r in Times<ROWS>, {
+                    repeat!(c in Vectors<S, COLS>, {
                         let n = if (c + 1) * S::LANES == COLS { last } else { S::LANES };
                         s.store_first(acc[r][c], dst.add(r * dst_stride + c * S::LANES), n);
                     });

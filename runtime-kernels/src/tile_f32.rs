@@ -9,6 +9,7 @@ use core::mem::MaybeUninit;
 use super::ahead_f32::Ahead;
 use super::epilogue::Identity;
 use super::finish_f32::{Area, Finish, Finishing};
+use super::repeat::{Times, Vectors, repeat, written_out};
 use super::simd::{Simd, Task};
 use super::stages::{Stage, Window};
 use super::tile_cuts::{LOW_ROWS, most_rows, shares, writes_parts};
@@ -310,35 +311,6 @@ struct Tile<'a, const ROWS: usize, const COLS: usize>(&'a Operands);
 /// The accumulators of a tile: rows, and the vectors of all panels side by side, of which two times four are the most.
 pub(super) type Accumulators<V, const ROWS: usize> = [[V; 8]; ROWS];
 
-/// Repeats `body` for each row `r` of a tile. Written out, for what a loop left standing would cost: the accumulators
-/// would live in memory, and whether it stands is up to the optimization level.
-macro_rules! rows {
-    ($r:ident, $body:expr) => {
-        rows!($r, $body, 0 1 2 3 4 5 6 7 8 9 10 11 12 13)
-    };
-    ($r:ident, $body:expr, $($row:literal)*) => {
-        $(if $row < ROWS {
-            let $r = $row;
-            $body
-        })*
-    };
-}
-
-/// Repeats `body` for each vector `c` of a row, as `rows` does.
-macro_rules! columns {
-    ($c:ident, $body:expr) => {
-        columns!($c, $body, 0 1 2 3 4 5 6 7)
-    };
-    ($c:ident, $body:expr, $($column:literal)*) => {
-        $(if $column < COLS / S::LANES {
-            let $c = $column;
-            $body
-        })*
-    };
-}
-
-pub(super) use {columns, rows};
-
 /// Where an element of k lies in the first row of a tile, and in high tiles in every fifth: an x86-64 instruction reaches four rows
 /// further by the stride and three times that, so that registers are left for all rows.
 #[derive(Clone, Copy)]
@@ -388,11 +360,11 @@ pub(super) unsafe fn four<S: Simd, const ROWS: usize, const COLS: usize>(
     let vectors = const { PANEL / S::LANES };
     macro_rules! elements {
         ($($i:literal)*) => {
-            $(columns!(c, {
+            $(repeat!(c in Vectors<S, COLS>, {
                 let at = c / vectors * panel_stride + $i * PANEL + c % vectors * S::LANES;
                 // SAFETY: within the 16 columns of a panel, which the caller promises.
                 let b = unsafe { s.load_ptr(b.wrapping_add(at)) };
-                rows!(r, acc[r][c] = s.fma_lane::<$i>(x[r], b, acc[r][c]));
+                repeat!(r in Times<ROWS>, acc[r][c] = s.fma_lane::<$i>(x[r], b, acc[r][c]));
             });)*
         };
     }
@@ -418,21 +390,21 @@ impl<const ROWS: usize, const COLS: usize> Tile<'_, ROWS, COLS> {
         if const { ROWS < COLS / S::LANES } {
             let mut x = [s.splat(0.0); ROWS];
             // SAFETY: row `r` of the tile, which the caller promises.
-            rows!(r, x[r] = s.splat(unsafe { *a.row(r, self.0.row_stride) }));
-            columns!(c, {
+            repeat!(r in Times<ROWS>, x[r] = s.splat(unsafe { *a.row(r, self.0.row_stride) }));
+            repeat!(c in Vectors<S, COLS>, {
                 // SAFETY: within the 16 columns of a panel, which the caller promises.
                 let b = unsafe { s.load_ptr(at(c)) };
-                rows!(r, acc[r][c] = s.fma(x[r], b, acc[r][c]));
+                repeat!(r in Times<ROWS>, acc[r][c] = s.fma(x[r], b, acc[r][c]));
             });
             return;
         }
         let mut b_row = [s.splat(0.0); 8];
         // SAFETY: within the 16 columns of a panel, which the caller promises.
-        columns!(c, b_row[c] = unsafe { s.load_ptr(at(c)) });
-        rows!(r, {
+        repeat!(c in Vectors<S, COLS>, b_row[c] = unsafe { s.load_ptr(at(c)) });
+        repeat!(r in Times<ROWS>, {
             // SAFETY: row `r` of the tile, which the caller promises.
             let x = s.splat(unsafe { *a.row(r, self.0.row_stride) });
-            columns!(c, acc[r][c] = s.fma(x, b_row[c], acc[r][c]));
+            repeat!(c in Vectors<S, COLS>, acc[r][c] = s.fma(x, b_row[c], acc[r][c]));
         });
     }
 
@@ -473,7 +445,7 @@ impl<const ROWS: usize, const COLS: usize> Tile<'_, ROWS, COLS> {
                             // A loop that optimization writes out, so that code that is not optimized is half as large.
                             if const { takes_fours::<S>(ROWS, COLS) } {
                                 let mut x = [s.splat(0.0); ROWS];
-                                rows!(r, x[r] = s.load_ptr(a.row(r, self.0.row_stride)));
+                                repeat!(r in Times<ROWS>, x[r] = s.load_ptr(a.row(r, self.0.row_stride)));
                                 four::<S, ROWS, COLS>(s, acc, x, b, self.0.panel_stride);
                             } else {
                                 for i in 0..4 {
@@ -508,30 +480,30 @@ impl<const ROWS: usize, const COLS: usize> Task for Tile<'_, ROWS, COLS> {
                 unsafe { (self.0.a.add(strip * ROWS * row_stride), self.0.dst.add(strip * ROWS * dst_stride)) };
             let mut acc = [[s.splat(0.0); 8]; ROWS];
             if adds {
-                rows!(r, {
-                    columns!(c, {
+                repeat!(r in Times<ROWS>, {
+                    repeat!(c in Vectors<S, COLS>, {
                         let n = self.lanes::<S>(c);
                         // SAFETY: the tile's rows and columns are readable at `dst`, see `Product::strips`.
                         acc[r][c] = unsafe { s.load_first(dst.add(r * dst_stride + c * S::LANES), n) };
                     });
                 });
             } else if !bias.is_null() {
-                columns!(c, {
+                repeat!(c in Vectors<S, COLS>, {
                     // SAFETY: `Product::strips` took the bias of these panels from a slice.
                     let x = unsafe { s.load_ptr(bias.add(c * S::LANES)) };
-                    rows!(r, acc[r][c] = x);
+                    repeat!(r in Times<ROWS>, acc[r][c] = x);
                 });
             }
             // SAFETY: as above; the window belongs to each row.
             unsafe { self.sum(s, &mut acc, a) };
             if let Some((low, high)) = clamp {
                 let (low, high) = (s.splat(low), s.splat(high));
-                rows!(r, {
-                    columns!(c, acc[r][c] = s.bounded(acc[r][c], low, high));
+                repeat!(r in Times<ROWS>, {
+                    repeat!(c in Vectors<S, COLS>, acc[r][c] = s.bounded(acc[r][c], low, high));
                 });
             }
-            rows!(r, {
-                columns!(c, {
+            repeat!(r in Times<ROWS>, {
+                repeat!(c in Vectors<S, COLS>, {
                     let n = self.lanes::<S>(c);
                     // SAFETY: the tile's rows and columns are writable at `dst`, see `Product::strips`.
                     unsafe { s.store_first(acc[r][c], dst.add(r * dst_stride + c * S::LANES), n) };

@@ -3,9 +3,10 @@
 //!
 //! Every row takes a register for its address, so this is for instruction sets whose tiles have few rows.
 
+use super::repeat::{Times, Vectors, repeat, written_out};
 use super::simd::{Simd, Task};
 use super::tile_cuts::shares;
-use super::tile_f32::{Accumulators, MOST_ROWS, PANEL, Product, columns, four, rows, takes_fours};
+use super::tile_f32::{Accumulators, MOST_ROWS, PANEL, Product, four, takes_fours};
 
 /// Most rows of these tiles.
 const MOST: usize = 6;
@@ -114,9 +115,9 @@ impl<const ROWS: usize, const COLS: usize> Task for Tile<'_, ROWS, COLS> {
         let mut acc: Accumulators<S::F32, ROWS> = [[s.splat(0.0); 8]; ROWS];
         if let Some(bias) = product.bias {
             let bias = &bias[..PANEL];
-            columns!(c, {
+            repeat!(c in Vectors<S, COLS>, {
                 let x = s.load(&bias[c * S::LANES..]);
-                rows!(r, acc[r][c] = x);
+                repeat!(r in Times<ROWS>, acc[r][c] = x);
             });
         }
         for t0 in 0..window.taps[0] {
@@ -124,13 +125,13 @@ impl<const ROWS: usize, const COLS: usize> Task for Tile<'_, ROWS, COLS> {
                 for t2 in 0..window.taps[2] {
                     let tap = t0 * window.strides[0] + t1 * window.strides[1] + t2 * window.strides[2];
                     let mut a = [core::ptr::null(); MOST_ROWS];
-                    rows!(r, a[r] = at[r].a.wrapping_add(tap));
+                    repeat!(r in Times<ROWS>, a[r] = at[r].a.wrapping_add(tap));
                     let fours = if const { takes_fours::<S>(ROWS, COLS) } { window.run / 4 } else { 0 };
                     for k in 0..fours {
                         let mut x = [s.splat(0.0); ROWS];
                         // SAFETY: whoever made the rows vouches for their windows, and for a panel of as many rows.
                         unsafe {
-                            rows!(r, x[r] = s.load_ptr(a[r].add(4 * k)));
+                            repeat!(r in Times<ROWS>, x[r] = s.load_ptr(a[r].add(4 * k)));
                             four::<S, ROWS, COLS>(s, &mut acc, x, b, 0);
                         }
                         b = b.wrapping_add(4 * PANEL);
@@ -138,11 +139,11 @@ impl<const ROWS: usize, const COLS: usize> Task for Tile<'_, ROWS, COLS> {
                     for k in 4 * fours..window.run {
                         let mut b_row = [s.splat(0.0); 8];
                         // SAFETY: whoever made the rows vouches for their windows, and for a panel of as many rows.
-                        columns!(c, b_row[c] = unsafe { s.load_ptr(b.add(c * S::LANES)) });
-                        rows!(r, {
+                        repeat!(c in Vectors<S, COLS>, b_row[c] = unsafe { s.load_ptr(b.add(c * S::LANES)) });
+                        repeat!(r in Times<ROWS>, {
                             // SAFETY: as above.
                             let x = s.splat(unsafe { *a[r].add(k) });
-                            columns!(c, acc[r][c] = s.fma(x, b_row[c], acc[r][c]));
+                            repeat!(c in Vectors<S, COLS>, acc[r][c] = s.fma(x, b_row[c], acc[r][c]));
                         });
                         b = b.wrapping_add(PANEL);
                     }
@@ -151,15 +152,15 @@ impl<const ROWS: usize, const COLS: usize> Task for Tile<'_, ROWS, COLS> {
         }
         if let Some((low, high)) = product.finishing.clamp() {
             let (low, high) = (s.splat(low), s.splat(high));
-            rows!(r, {
-                columns!(c, {
+            repeat!(r in Times<ROWS>, {
+                repeat!(c in Vectors<S, COLS>, {
                     acc[r][c] = s.bounded(acc[r][c], low, high);
                 });
             });
         }
-        rows!(r, {
+        repeat!(r in Times<ROWS>, {
             // SAFETY: whoever made the rows vouches for a whole panel of results of each.
-            columns!(c, unsafe { s.store_ptr(acc[r][c], at[r].out.add(c * S::LANES)) });
+            repeat!(c in Vectors<S, COLS>, unsafe { s.store_ptr(acc[r][c], at[r].out.add(c * S::LANES)) });
         });
     }
 }
