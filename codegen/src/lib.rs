@@ -67,7 +67,8 @@ pub fn compile(source: &Source, options: &Options) -> Result<Compiled, Diagnosti
         let message = "it works with strings, which need a heap\nhelp: leave out `std = false`";
         return Err(Diagnostics::model(source.name, message));
     }
-    let about = About { source: file_name(source.name).to_string(), sha256, ops };
+    let weights_sha256 = hex(&Sha256::digest(&plan.blob));
+    let about = About { source: file_name(source.name).to_string(), sha256, weights_sha256, ops };
     Ok(Compiled { plan, about, options: options.clone(), graph, pinned, chosen })
 }
 
@@ -98,8 +99,8 @@ impl Compiled {
     }
 
     /// SHA-256 of the blob, in hexadecimal.
-    pub fn weights_sha256(&self) -> String {
-        hex(&Sha256::digest(&self.plan.blob))
+    pub fn weights_sha256(&self) -> &str {
+        &self.about.weights_sha256
     }
 
     /// SHA-256 of the model file, in hexadecimal.

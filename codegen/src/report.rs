@@ -12,6 +12,8 @@ pub struct About {
     pub source: String,
     /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
+    /// SHA-256 of the blob of constants, in hexadecimal.
+    pub weights_sha256: String,
     /// How often each operator occurs in the file, by ONNX's names.
     pub ops: BTreeMap<String, usize>,
 }

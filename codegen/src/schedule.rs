@@ -331,12 +331,12 @@ impl<'g> Lower<'_, 'g> {
 
     /// A constant of floats, packed as the kernel wants it.
     pub fn weight_f32(&mut self, data: &[f32]) -> Operand {
-        self.blob(DType::F32, &data.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())
+        self.blob(DType::F32, data.iter().map(|v| v.to_le_bytes()).collect::<Vec<_>>().as_flattened())
     }
 
     /// A constant table of indices.
     pub fn weight_u32(&mut self, data: &[u32]) -> Operand {
-        self.blob(DType::U32, &data.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())
+        self.blob(DType::U32, data.iter().map(|v| v.to_le_bytes()).collect::<Vec<_>>().as_flattened())
     }
 
     /// Memory that lives during this node only.

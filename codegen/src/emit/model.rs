@@ -9,7 +9,6 @@ use crate::plan::{Operand, Place, Plan, Port, Threads};
 use crate::report::About;
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
-use sha2::{Digest, Sha256};
 
 /// Struct, constants, constructor and `run`.
 pub fn model(
@@ -40,7 +39,7 @@ pub fn model(
     });
     let sha = &about.sha256;
     let source = &about.source;
-    let weights = weight_static(plan, options, weights);
+    let weights = weight_static(plan, options, about, weights);
     let (storage, new) = storage(plan, ty, options, arena_bytes);
     let run = run(plan, names, options, arena_bytes.is_some(), sizes);
     let outputs = outputs(plan, names);
@@ -106,14 +105,14 @@ pub fn assembled(plan: &Plan, options: &Options, weights: &WeightSource) -> bool
     absolute && options.kernels == Kernels::Embedded && plan.blob.len() >= LEAST_ASSEMBLED
 }
 
-fn weight_static(plan: &Plan, options: &Options, weights: &WeightSource) -> TokenStream {
+fn weight_static(plan: &Plan, options: &Options, about: &About, weights: &WeightSource) -> TokenStream {
     let big_endian = quote! {
         #[cfg(target_endian = "big")]
         compile_error!("kiln stores weights little-endian and does not support big-endian targets yet");
     };
     if assembled(plan, options, weights) {
         let len = Literal::usize_unsuffixed(plan.blob.len());
-        let symbol = format!("kiln_weights_{}", &crate::hex(&Sha256::digest(&plan.blob))[..32]);
+        let symbol = format!("kiln_weights_{}", &about.weights_sha256[..32]);
         let path = match weights {
             WeightSource::OutDir(name) => {
                 let name = format!("/{name}");

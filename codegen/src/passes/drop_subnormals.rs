@@ -34,13 +34,12 @@ fn without(tensor: &Tensor) -> Option<Tensor> {
     if tensor.dtype() != DType::F32 {
         return None;
     }
-    let number = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().unwrap_or_default());
-    let numbers = || tensor.bytes().chunks_exact(size_of::<f32>()).map(number);
+    let numbers = || tensor.bytes().as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes));
     if !numbers().any(f32::is_subnormal) || !numbers().any(|x| x.abs() > LARGE) {
         return None;
     }
-    let kept = numbers().flat_map(|x| if x.is_subnormal() { 0.0 } else { x }.to_le_bytes());
-    Tensor::from_bytes(DType::F32, tensor.shape().to_vec(), kept.collect::<Vec<u8>>())
+    let kept = numbers().map(|x| if x.is_subnormal() { 0.0 } else { x }.to_le_bytes());
+    Tensor::from_bytes(DType::F32, tensor.shape().to_vec(), kept.collect::<Vec<_>>().into_flattened())
 }
 
 #[cfg(test)]
