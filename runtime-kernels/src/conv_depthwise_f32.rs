@@ -344,7 +344,7 @@ impl Line<'_> {
                                     here[v] = unsafe { s.load_first(x.add(v * S::LANES), lanes) };
                                 });
                                 repeat!(t in Times<TAPS>, {
-                                    if i >= t && (i - t) % STEP == 0 && (i - t) / STEP < P {
+                                    if i >= t && (i - t).is_multiple_of(STEP) && (i - t) / STEP < P {
                                         let sums = &mut sums[(i - t) / STEP];
                                         repeat!(v in Times<V>, sums[v] = s.fma(here[v], weights[t][v], sums[v]));
                                     }

@@ -290,7 +290,7 @@ impl Line<'_> {
                             }
                         };
                         repeat!(t in Times<TAPS>, {
-                            if i >= t && (i - t) % STEP == 0 && (i - t) / STEP < PIXELS {
+                            if i >= t && (i - t).is_multiple_of(STEP) && (i - t) / STEP < PIXELS {
                                 let sum = &mut sums[(i - t) / STEP];
                                 *sum = s.fma(here, weights[t], *sum);
                             }
