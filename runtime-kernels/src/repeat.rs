@@ -35,8 +35,8 @@ impl<const N: usize, const STEP: usize, const TAPS: usize> Count for Under<N, ST
 #[inline(always)]
 pub(super) fn written_out<C: Count>(mut body: impl FnMut(usize)) {
     const { assert!(C::N <= 17) };
-    // What has debug assertions is built more often than it runs; with loops it is built in less than half the time, and without
-    // optimization as fast.
+    // What has debug assertions is built more often than it runs: with loops that takes about half the time, and without optimization
+    // they are as fast.
     if cfg!(debug_assertions) {
         let mut i = 0;
         while i < C::N {

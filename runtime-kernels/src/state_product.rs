@@ -48,12 +48,10 @@ impl Task for Project<'_> {
         let batch = self.h.len() / self.k;
         assert_eq!(self.out.len(), batch * self.row);
         match batch {
+            0 => {}
             1 if self.several => self.row_of_several(s),
-            _ if self.several => self.product(s, self.panels.clone(), batch),
-            _ => {
-                assert_eq!(batch, 1);
-                self.only_row(s);
-            }
+            1 => self.only_row(s),
+            _ => self.product(s, self.panels.clone(), batch),
         }
     }
 }
