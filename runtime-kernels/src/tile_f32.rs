@@ -417,51 +417,65 @@ impl<const ROWS: usize, const COLS: usize> Tile<'_, ROWS, COLS> {
         let Operands { window, mut b, ahead, .. } = *self.0;
         // SAFETY: it belongs to the call of `Product::strips` that made the operands, and only its tiles use it.
         let asks = unsafe { (*ahead).next() };
-        let lines = if asks.strips > 0 { asks.lines } else { 0 };
+        let at_once = if asks.strips > 0 { asks.lines } else { 0 };
         asks.strips = asks.strips.saturating_sub(1);
         let (mut near, stride, step) = (asks.at, asks.stride, asks.step);
         // What each turn asks for up to: were that a count of lines, the compiler would make the loops twice.
         let mut until = near;
-        // Where a tap's weights end. Were loops told how often they run, the compiler would write them all once for each case of none.
-        let mut end = b;
-        for t0 in 0..window.taps[0] {
-            for t1 in 0..window.taps[1] {
-                for t2 in 0..window.taps[2] {
-                    let at = t0 * window.strides[0] + t1 * window.strides[1] + t2 * window.strides[2];
-                    // SAFETY: every element visited belongs to the window of A or to a packed panel, for which the
-                    // caller of `Product::strips` vouches; `b` ends one past the panel at most.
-                    unsafe {
-                        let mut a = Rows::<ROWS>::new(a.add(at), self.0.row_stride);
-                        end = end.wrapping_add(window.run * PANEL);
-                        let fours = end.wrapping_sub(window.run % 4 * PANEL);
-                        while b != fours {
-                            until = until.wrapping_add(lines * step);
-                            while near != until {
-                                for panel in 0..const { COLS.div_ceil(PANEL) } {
-                                    s.prefetch(near.wrapping_add(panel * stride));
-                                }
-                                near = near.wrapping_add(step);
-                            }
-                            // A loop that optimization writes out, so that code that is not optimized is half as large.
-                            if const { takes_fours::<S>(ROWS, COLS) } {
-                                let mut x = [s.splat(0.0); ROWS];
-                                repeat!(r in Times<ROWS>, x[r] = s.load_ptr(a.row(r, self.0.row_stride)));
-                                four::<S, ROWS, COLS>(s, acc, x, b, self.0.panel_stride);
-                            } else {
-                                for i in 0..4 {
-                                    self.step(s, acc, a.add(i), b.add(i * PANEL));
-                                }
-                            }
-                            a = a.add(4);
-                            b = b.add(4 * PANEL);
+        // Where a tap's weights end, and all do.
+        let (mut end, last) = (b, b.wrapping_add(window.len() * PANEL));
+        if b == last {
+            return;
+        }
+        let [_, lines, columns] = window.taps;
+        // The tap's window of A, and its line and column. Most products have one tap: they do not pay for three loops.
+        let (mut a, mut line, mut column) = (a, 0, 0);
+        loop {
+            // Could the compiler tell whether a tap has four elements of k, it would write everything twice.
+            end = core::hint::black_box(end.wrapping_add(window.run * PANEL));
+            let fours = end.wrapping_sub(window.run % 4 * PANEL);
+            // SAFETY: every element visited belongs to the window of A or to a packed panel, for which the caller of
+            // `Product::strips` vouches; `b` ends one past the panel at most.
+            unsafe {
+                let mut a = Rows::<ROWS>::new(a, self.0.row_stride);
+                while b != fours {
+                    until = until.wrapping_add(at_once * step);
+                    while near != until {
+                        for panel in 0..const { COLS.div_ceil(PANEL) } {
+                            s.prefetch(near.wrapping_add(panel * stride));
                         }
-                        while b != end {
-                            self.step(s, acc, a, b);
-                            a = a.add(1);
-                            b = b.add(PANEL);
+                        near = near.wrapping_add(step);
+                    }
+                    // A loop that optimization writes out, so that code that is not optimized is half as large.
+                    if const { takes_fours::<S>(ROWS, COLS) } {
+                        let mut x = [s.splat(0.0); ROWS];
+                        repeat!(r in Times<ROWS>, x[r] = s.load_ptr(a.row(r, self.0.row_stride)));
+                        four::<S, ROWS, COLS>(s, acc, x, b, self.0.panel_stride);
+                    } else {
+                        for i in 0..4 {
+                            self.step(s, acc, a.add(i), b.add(i * PANEL));
                         }
                     }
+                    a = a.add(4);
+                    b = b.add(4 * PANEL);
                 }
+                while b != end {
+                    self.step(s, acc, a, b);
+                    a = a.add(1);
+                    b = b.add(PANEL);
+                }
+            }
+            if b == last {
+                break;
+            }
+            (a, column) = (a.wrapping_add(window.strides[2]), column + 1);
+            if column == columns {
+                a = a.wrapping_add(window.strides[1]).wrapping_sub(columns * window.strides[2]);
+                (line, column) = (line + 1, 0);
+            }
+            if line == lines {
+                a = a.wrapping_add(window.strides[0]).wrapping_sub(lines * window.strides[1]);
+                line = 0;
             }
         }
         asks.at = near;
