@@ -62,6 +62,7 @@ pub mod normalize;
 pub mod number;
 pub mod one_hot;
 pub mod pack;
+pub mod packed_f32;
 pub mod pad;
 pub mod panels;
 #[cfg(feature = "std")]

@@ -1,6 +1,6 @@
 //! Products of f32 matrices: an activation by packed weights.
 //!
-//! A row-major A is read where it lies; only a transposed A is copied, a block of rows at a time. One row takes a path
+//! A row-major A is read where it lies, or packed where products are wide; a transposed A is copied, a block of rows at a time. One row takes a path
 //! of its own that streams the weights once at the speed of memory. B's panels are the outer loop and the strips of a
 //! block of A the inner, so that a panel is fetched from far away once per block and the block stays near; small B turn
 //! the loops around, and A is then read once.
@@ -8,6 +8,7 @@
 use super::ahead_f32::{Ahead, Later};
 use super::epilogue::Epilogue;
 use super::finish_f32::{Area, Entered, Finishing};
+use super::packed_f32::{pack, packing_pays};
 use super::simd::{Simd, Task};
 use super::split::{Part, SUMS_PER_WEIGHT, Split, parts, times, whole};
 use super::stages::{Stages, Window};
@@ -35,7 +36,8 @@ pub struct MatMul<'a, E> {
     pub b: &'a [f32],
     /// At least `n` rounded up to 16 long.
     pub bias: Option<&'a [f32]>,
-    /// [`scratch_len`] floats; not used, and may be empty, where `a_col_stride` or `m` is 1.
+    /// [`scratch_len`] floats where the columns of `a` are strided and `m` is not 1, [`packed_len`] where they are not; without them, `a` is
+    /// read where it lies.
     pub scratch: &'a mut [f32],
     /// Rows of `a` and `out`.
     pub m: usize,
@@ -64,6 +66,17 @@ const LEAST_FINISHED: usize = 24;
 /// Floats of scratch a [`MatMul`] needs on any instruction set, however `a` lies.
 pub const fn scratch_len(m: usize, k: usize, n: usize) -> usize {
     if m <= 1 || n == 0 { 0 } else { block_rows(m, k) * copy_stride(k) }
+}
+
+/// Floats of scratch that a [`MatMul`] needs to pack the rows of `a`; none where that does not pay.
+pub const fn packed_len(m: usize, k: usize, n: usize) -> usize {
+    if !packing_pays(m, k, n) {
+        return 0;
+    }
+    // Of any stage, as `Blocks` has them.
+    let depth = Window::contiguous(k).longest_stage();
+    let rows = block_rows(m, depth);
+    if rows < MOST_ROWS { MOST_ROWS * depth } else { rows * depth }
 }
 
 /// Rows of A that are copied at once.
@@ -202,7 +215,8 @@ impl Task for MatMulPart<'_> {
             // SAFETY: `a`, `b` and `bias` were just cut to the lengths the sizes ask for, `out` is as long, and the
             // rows and columns are this part's.
             return unsafe {
-                blocks(s, &product, a.as_ptr().add(rows.start * a_row_stride), rows.start, rows.len(), k)
+                let a = a.as_ptr().add(rows.start * a_row_stride);
+                blocks_packed(s, &product, a, rows.start, rows.len(), k, scratch)
             };
         }
         let stride = copy_stride(k);
@@ -225,16 +239,35 @@ impl Task for MatMulPart<'_> {
 /// `a` must be readable over `m` rows; the panels, the output and the bias must have the lengths `product` implies.
 #[inline(always)]
 pub(super) unsafe fn blocks<S: Simd>(s: S, product: &Product<'_>, a: *const f32, row: usize, m: usize, k: usize) {
-    s.enter(Blocks { product, a, row, m, k });
+    // SAFETY: passed on.
+    unsafe { blocks_packed(s, product, a, row, m, k, &mut []) };
 }
 
-/// The arguments of [`blocks`], whose caller vouches for them.
+/// The same with [`packed_len`] floats of scratch or more, or none, for rows to be packed where that pays.
+///
+/// # Safety
+/// As for [`blocks`].
+#[inline(always)]
+unsafe fn blocks_packed<S: Simd>(
+    s: S,
+    product: &Product<'_>,
+    a: *const f32,
+    row: usize,
+    m: usize,
+    k: usize,
+    scratch: &mut [f32],
+) {
+    s.enter(Blocks { product, a, row, m, k, scratch });
+}
+
+/// The arguments of [`blocks_packed`], whose caller vouches for them.
 struct Blocks<'a> {
     product: &'a Product<'a>,
     a: *const f32,
     row: usize,
     m: usize,
     k: usize,
+    scratch: &'a mut [f32],
 }
 
 impl Task for Blocks<'_> {
@@ -242,40 +275,62 @@ impl Task for Blocks<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { product, a, row, m, k } = self;
+        let Self { product, a, row, m, k, scratch } = self;
         let panels = product.n.div_ceil(PANEL);
         let near = panels * product.panel_stride <= NEAR_LEN;
-        let at_once = widest::<S>(product.tiles, m, k, !near);
-        let most = tile_rows::<S>(product.row_stride, at_once.min(panels));
+        let packs = const { S::PACKED_ROWS > 0 }
+            && product.tiles == Tiles::Auto
+            && packing_pays(m, k, product.n)
+            && scratch.len() >= packed_len(m, k, product.n);
+        let at_once = if packs { 2 } else { widest::<S>(product.tiles, m, k, !near) };
+        let high = |panels: usize| match packs && panels == 2 {
+            true => S::PACKED_ROWS,
+            false => tile_rows::<S>(product.row_stride, panels),
+        };
+        let most = high(at_once.min(panels));
         // Few strips read a panel so seldom that it need not stay.
         let few = near || m <= 3 * most;
-        let stages = if few { Stages::whole(product.window) } else { product.window.stages() };
+        let stages = if few && !packs { Stages::whole(product.window) } else { product.window.stages() };
         let block = if near {
             (STAY_LEN / k.max(1)).next_multiple_of(most).max(most)
         } else {
-            block_rows(m, k.div_ceil(stages.n)).max(most)
+            let depth = if packs { product.window.longest_stage() } else { k.div_ceil(stages.n) };
+            block_rows(m, depth).max(most)
         };
         // What an epilogue reads, such as a residual, lies along rows.
         let finishing = product.finishing;
         let at_most = FINISH_LEN / product.n.max(1);
         let by_rows = matches!(finishing, Finishing::Apply(_)) && near && at_most >= LEAST_FINISHED;
         let block = if by_rows { block.min(at_most / most * most) } else { block };
-        let blocks = m.div_ceil(block);
+        // Of whole strips where these are packed, but for the last.
+        let unit = if packs { S::PACKED_ROWS } else { 1 };
+        let units = m.div_ceil(unit);
+        let blocks = units.div_ceil(block / unit);
         let tiles = Product { finishing: if by_rows { Finishing::Nothing } else { finishing }, ..*product };
         let groups = panel_groups::<S>(product.n, at_once).count();
         let mut later = Later::over(product.later, m.div_ceil(most) * groups * (k / 4));
         let mut top = 0;
         for i in 0..blocks {
-            let end = m * (i + 1) / blocks;
+            let end = (units * (i + 1) / blocks * unit).min(m);
             for stage in 0..stages.n {
                 let (following, after) = match stage + 1 < stages.n {
                     true => (stages.at(stage + 1), 0),
                     false => (stages.at(0), panels),
                 };
                 let stage = stages.at(stage);
+                let packed = stage.packed();
+                if packs {
+                    let strips = (end - top) / unit;
+                    let scratch = &mut scratch[..strips * unit * stage.k_len];
+                    // SAFETY: strips of the rows of the block, of the stage's elements, which lie one after another.
+                    unsafe {
+                        let a = a.add(top * product.row_stride + stage.a_from);
+                        pack(s, scratch.as_mut_ptr(), a, product.row_stride, strips, stage.k_len);
+                    }
+                }
                 let mut panel = 0;
                 for width in panel_groups::<S>(product.n, at_once) {
-                    let cut = strips(end - top, tile_rows::<S>(product.row_stride, width));
+                    let cut = strips(end - top, high(width));
                     let (next, next_panel) = match panel + width < panels {
                         true => (&stage, panel + width),
                         false => (&following, after),
@@ -287,10 +342,14 @@ impl Task for Blocks<'_> {
                         // SAFETY: `n` strips of `rows` rows of `a` from `start`, each a tile's at most, and whole panels; the
                         // caller vouches for both.
                         unsafe {
-                            let a = a.add(start * product.row_stride);
                             let to = row + start;
                             let out = to * product.out_stride;
-                            tiles.strips(s, a, out, to, (rows, n), panel, width, &stage, &mut ahead);
+                            // The highest strips come first.
+                            let (a, stage) = match packs && width == 2 && rows == S::PACKED_ROWS {
+                                true => (scratch.as_ptr(), &packed),
+                                false => (a.add(start * product.row_stride), &stage),
+                            };
+                            tiles.strips(s, a, out, to, (rows, n), panel, width, stage, &mut ahead);
                         }
                         start += rows * n;
                     }

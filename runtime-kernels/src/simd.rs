@@ -38,6 +38,9 @@ pub trait Simd: Copy + 'static {
     /// by one panel are too few sums to be always adding. 0 where there are no such tiles.
     const PAIR_ROWS: usize = 0;
 
+    /// Rows of the tiles over two panels that are worth packing A for; 0 where none are.
+    const PACKED_ROWS: usize = 0;
+
     /// Vector registers.
     const REGISTERS: usize = 16;
 
@@ -56,6 +59,31 @@ pub trait Simd: Copy + 'static {
 
     /// Runs `task` inside a function compiled for this instruction set.
     fn enter<T: Task>(self, task: T) -> T::Out;
+
+    /// Adds the products of four elements of k, one after another, to `ROWS` rows by two vectors: those of the rows, packed at `a`, by as many
+    /// rows of the panels at `b` and `b + panel_stride`.
+    ///
+    /// # Safety
+    /// `a` must be readable over `4 * ROWS` floats, and `b` over four vectors in each panel.
+    #[inline(always)]
+    unsafe fn packed_four<const ROWS: usize>(
+        self,
+        acc: &mut [[Self::F32; 8]; ROWS],
+        a: *const f32,
+        b: *const f32,
+        panel_stride: usize,
+    ) {
+        for i in 0..4 {
+            for (r, acc) in acc.iter_mut().enumerate() {
+                for (c, acc) in acc.iter_mut().enumerate().take(2) {
+                    // SAFETY: element `i` of row `r`, and row `i` of a panel.
+                    let (x, b) =
+                        unsafe { (*a.add(4 * r + i), self.load_ptr(b.add(c * panel_stride + i * Self::LANES))) };
+                    *acc = self.fma(self.splat(x), b, *acc);
+                }
+            }
+        }
+    }
 
     /// Every lane `x`.
     fn splat(self, x: f32) -> Self::F32;

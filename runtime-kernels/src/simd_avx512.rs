@@ -51,6 +51,113 @@ fn inside<T: Task>(s: Avx512, task: T) -> T::Out {
     task.run(s)
 }
 
+/// Adds the products of four elements of k to fourteen rows by two vectors, see [`Simd::packed_four`].
+///
+/// Most multiplications read their element of A themselves, one for all lanes: these are half as many instructions for what decodes them, where
+/// another thread of the core is busy too. Were it all, there would be more loads than multiplications. The compiler reads what two need once,
+/// and keeps as many rows of B at hand as it likes; hence no intrinsics.
+///
+/// # Safety
+/// As for that.
+#[target_feature(enable = "avx512f")]
+#[inline]
+unsafe fn packed_four(acc: &mut [[__m512; 8]; 14], a: *const f32, b: *const f32, panel_stride: usize) {
+    /// A row whose multiplications read its element `$i`.
+    macro_rules! folded {
+        ($i:literal $r:literal) => {
+            concat!(
+                "vfmadd231ps {r",
+                $r,
+                "x}, {x}, dword ptr [{a} + 16*",
+                $r,
+                " + 4*",
+                $i,
+                "]{{1to16}}\n",
+                "vfmadd231ps {r",
+                $r,
+                "y}, {y}, dword ptr [{a} + 16*",
+                $r,
+                " + 4*",
+                $i,
+                "]{{1to16}}\n",
+            )
+        };
+    }
+    /// A row whose element `$i` is loaded for both.
+    macro_rules! loaded {
+        ($i:literal $r:literal) => {
+            concat!(
+                "vbroadcastss {one}, dword ptr [{a} + 16*",
+                $r,
+                " + 4*",
+                $i,
+                "]\n",
+                "vfmadd231ps {r",
+                $r,
+                "x}, {x}, {one}\n",
+                "vfmadd231ps {r",
+                $r,
+                "y}, {y}, {one}\n",
+            )
+        };
+    }
+    macro_rules! element {
+        ($i:literal) => {
+            concat!(
+                "vmovups {x}, zmmword ptr [{b} + 64*", $i, "]\n",
+                "vmovups {y}, zmmword ptr [{b} + {stride} + 64*", $i, "]\n",
+                folded!($i 0), folded!($i 1), folded!($i 2), loaded!($i 3),
+                folded!($i 4), folded!($i 5), folded!($i 6), loaded!($i 7),
+                folded!($i 8), folded!($i 9), folded!($i 10), loaded!($i 11),
+                folded!($i 12), folded!($i 13),
+            )
+        };
+    }
+    // Of a type, or assemblers would see general registers.
+    let (_x, _y, _one): (__m512, __m512, __m512);
+    // SAFETY: the caller vouches for what is read.
+    unsafe {
+        core::arch::asm!(
+            element!(0), element!(1), element!(2), element!(3),
+            r0x = inout(zmm_reg) acc[0][0],
+            r0y = inout(zmm_reg) acc[0][1],
+            r1x = inout(zmm_reg) acc[1][0],
+            r1y = inout(zmm_reg) acc[1][1],
+            r2x = inout(zmm_reg) acc[2][0],
+            r2y = inout(zmm_reg) acc[2][1],
+            r3x = inout(zmm_reg) acc[3][0],
+            r3y = inout(zmm_reg) acc[3][1],
+            r4x = inout(zmm_reg) acc[4][0],
+            r4y = inout(zmm_reg) acc[4][1],
+            r5x = inout(zmm_reg) acc[5][0],
+            r5y = inout(zmm_reg) acc[5][1],
+            r6x = inout(zmm_reg) acc[6][0],
+            r6y = inout(zmm_reg) acc[6][1],
+            r7x = inout(zmm_reg) acc[7][0],
+            r7y = inout(zmm_reg) acc[7][1],
+            r8x = inout(zmm_reg) acc[8][0],
+            r8y = inout(zmm_reg) acc[8][1],
+            r9x = inout(zmm_reg) acc[9][0],
+            r9y = inout(zmm_reg) acc[9][1],
+            r10x = inout(zmm_reg) acc[10][0],
+            r10y = inout(zmm_reg) acc[10][1],
+            r11x = inout(zmm_reg) acc[11][0],
+            r11y = inout(zmm_reg) acc[11][1],
+            r12x = inout(zmm_reg) acc[12][0],
+            r12y = inout(zmm_reg) acc[12][1],
+            r13x = inout(zmm_reg) acc[13][0],
+            r13y = inout(zmm_reg) acc[13][1],
+            x = out(zmm_reg) _x,
+            y = out(zmm_reg) _y,
+            one = out(zmm_reg) _one,
+            a = in(reg) a,
+            b = in(reg) b,
+            stride = in(reg) panel_stride * size_of::<f32>(),
+            options(pure, readonly, nostack, preserves_flags),
+        );
+    }
+}
+
 /// Goes to [`inside`].
 // rustc keeps `inline(never)` of a function with target features only for callers that have them too, so the
 // border is a function without any; it compiles to one jump.
@@ -85,6 +192,7 @@ impl Simd for Avx512 {
     const NAME: &'static str = "avx512";
     const LANES: usize = 16;
     const TILE_ROWS: [usize; 4] = [14, 14, 8, 6];
+    const PACKED_ROWS: usize = 14;
     const REGISTERS: usize = 32;
     const CHEAP_PARTS: bool = true;
 
@@ -95,6 +203,20 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn enter<T: Task>(self, task: T) -> T::Out {
         border(self, task)
+    }
+
+    #[inline(always)]
+    unsafe fn packed_four<const ROWS: usize>(
+        self,
+        acc: &mut [[__m512; 8]; ROWS],
+        a: *const f32,
+        b: *const f32,
+        panel_stride: usize,
+    ) {
+        if let Ok(acc) = acc.as_mut_slice().try_into() {
+            // SAFETY: passed on; the token proves the instruction set.
+            unsafe { packed_four(acc, a, b, panel_stride) };
+        }
     }
 
     #[inline(always)]

@@ -49,6 +49,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("normalize", include_str!("normalize.rs")),
     ("number", include_str!("number.rs")),
     ("one_hot", include_str!("one_hot.rs")),
+    ("packed_f32", include_str!("packed_f32.rs")),
     ("pad", include_str!("pad.rs")),
     ("polynomial", include_str!("polynomial.rs")),
     ("panels", include_str!("panels.rs")),

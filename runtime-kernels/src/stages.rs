@@ -21,18 +21,31 @@ impl Window {
         self.taps[0] * self.taps[1] * self.taps[2] * self.run
     }
 
+    /// Elements of its longest stage, at most, where it has one line of taps.
+    pub const fn longest_stage(&self) -> usize {
+        let n = self.pieces();
+        // Those before the last end with a whole turn of the tile's loop.
+        if n == 1 { self.run } else { self.run.div_ceil(n) + 4 }
+    }
+
+    /// Stages of a line that is longer than one.
+    const fn pieces(&self) -> usize {
+        if self.len() > STAGE + STAGE / 2 && self.taps[2] == 1 {
+            let pieces = (self.run + STAGE / 2) / STAGE;
+            if pieces > 1 { pieces } else { 1 }
+        } else {
+            1
+        }
+    }
+
     /// The stages in which tiles take the window: a stage is as long as its share of two panels may be to stay in the
     /// first-level cache while strips go by.
     pub fn stages(&self) -> Stages {
         let line = self.taps[2] * self.run;
-        let (mut lines, mut pieces) = (self.taps[1], 1);
+        let (mut lines, pieces) = (self.taps[1].max(1), self.pieces());
         if self.len() > STAGE + STAGE / 2 {
-            lines = (STAGE / line.max(1)).clamp(1, self.taps[1].max(1));
-            if self.taps[2] == 1 {
-                pieces = (self.run + STAGE / 2) / STAGE;
-            }
+            lines = (STAGE / line.max(1)).clamp(1, lines);
         }
-        let (lines, pieces) = (lines.max(1), pieces.max(1));
         let n = self.taps[0] * self.taps[1].div_ceil(lines) * pieces;
         Stages { window: *self, lines, pieces, n: n.max(1) }
     }
@@ -65,6 +78,8 @@ pub(super) struct Stage {
     /// Whether sums start with it, or end.
     pub first: bool,
     pub last: bool,
+    /// Whether A holds these elements packed, see [`packed_f32`](super::packed_f32).
+    pub packed: bool,
 }
 
 impl Stage {
@@ -72,7 +87,15 @@ impl Stage {
     #[inline(always)]
     pub fn of_copy(from: usize, len: usize, k: usize) -> Self {
         let window = Window::contiguous(len);
-        Self { window, a_from: 0, k_from: from, k_len: len, first: from == 0, last: from + len == k }
+        Self { window, a_from: 0, k_from: from, k_len: len, first: from == 0, last: from + len == k, packed: false }
+    }
+}
+
+impl Stage {
+    /// The same elements of k where A holds a packed copy of just these.
+    #[inline(always)]
+    pub fn packed(&self) -> Self {
+        Self { window: Window::contiguous(self.k_len), a_from: 0, packed: true, ..*self }
     }
 }
 
@@ -88,7 +111,15 @@ impl Stages {
         let Window { taps, strides, run } = self.window;
         let (first, last) = (i == 0, i + 1 == self.n);
         if self.n == 1 {
-            return Stage { window: self.window, a_from: 0, k_from: 0, k_len: self.window.len(), first, last };
+            return Stage {
+                window: self.window,
+                a_from: 0,
+                k_from: 0,
+                k_len: self.window.len(),
+                first,
+                last,
+                packed: false,
+            };
         }
         let groups = taps[1].div_ceil(self.lines);
         let (group, piece) = (i / self.pieces, i % self.pieces);
@@ -105,6 +136,7 @@ impl Stages {
             k_len: window.len(),
             first,
             last,
+            packed: false,
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The f32 micro-kernel: a tile of rows by 16-column panels that stays in registers over the whole of k.
 //!
-//! A tile reads the rows of A where they lie, a constant stride apart; nothing here copies A. It is compiled once per
-//! (instruction set, rows, columns); epilogues are behind a [`Finishing`], so neither the number of layers nor of epilogues
+//! A tile reads the rows of A where they lie, a constant stride apart, or from a packed copy; nothing here makes one. It is compiled
+//! once per (instruction set, rows, columns); epilogues are behind a [`Finishing`], so neither the number of layers nor of epilogues
 //! multiplies the number of tiles.
 
 use core::mem::MaybeUninit;
 
-use super::ahead_f32::Ahead;
+use super::ahead_f32::{Ahead, Asks};
 use super::epilogue::Identity;
 use super::finish_f32::{Area, Finish, Finishing};
 use super::repeat::{Times, Vectors, repeat, written_out};
@@ -162,6 +162,7 @@ impl Task for Strips<'_> {
             a,
             row_stride: product.row_stride,
             window: stage.window,
+            packed: stage.packed,
             b,
             panel_stride: product.panel_stride,
             bias,
@@ -232,6 +233,8 @@ struct Operands {
     a: *const f32,
     row_stride: usize,
     window: Window,
+    /// Whether the rows are packed, in strips one after another.
+    packed: bool,
     b: *const f32,
     panel_stride: usize,
     bias: *const f32,
@@ -417,11 +420,7 @@ impl<const ROWS: usize, const COLS: usize> Tile<'_, ROWS, COLS> {
         let Operands { window, mut b, ahead, .. } = *self.0;
         // SAFETY: it belongs to the call of `Product::strips` that made the operands, and only its tiles use it.
         let asks = unsafe { (*ahead).next() };
-        let at_once = if asks.strips > 0 { asks.lines } else { 0 };
-        asks.strips = asks.strips.saturating_sub(1);
-        let (mut near, stride, step) = (asks.at, asks.stride, asks.step);
-        // What each turn asks for up to: were that a count of lines, the compiler would make the loops twice.
-        let mut until = near;
+        let mut asking = Asking::of(asks);
         // Where a tap's weights end, and all do.
         let (mut end, last) = (b, b.wrapping_add(window.len() * PANEL));
         if b == last {
@@ -439,13 +438,7 @@ impl<const ROWS: usize, const COLS: usize> Tile<'_, ROWS, COLS> {
             unsafe {
                 let mut a = Rows::<ROWS>::new(a, self.0.row_stride);
                 while b != fours {
-                    until = until.wrapping_add(at_once * step);
-                    while near != until {
-                        for panel in 0..const { COLS.div_ceil(PANEL) } {
-                            s.prefetch(near.wrapping_add(panel * stride));
-                        }
-                        near = near.wrapping_add(step);
-                    }
+                    asking.go_on(s, const { COLS.div_ceil(PANEL) });
                     // A loop that optimization writes out, so that code that is not optimized is half as large.
                     if const { takes_fours::<S>(ROWS, COLS) } {
                         let mut x = [s.splat(0.0); ROWS];
@@ -478,7 +471,62 @@ impl<const ROWS: usize, const COLS: usize> Tile<'_, ROWS, COLS> {
                 line = 0;
             }
         }
-        asks.at = near;
+        asks.at = asking.near;
+    }
+
+    /// The same where the rows are packed.
+    ///
+    /// # Safety
+    /// `a` must hold the strip, of whole fours of elements.
+    #[inline(always)]
+    unsafe fn sum_packed<S: Simd>(&self, s: S, acc: &mut Accumulators<S::F32, ROWS>, mut a: *const f32) {
+        let Operands { window, panel_stride, mut b, ahead, .. } = *self.0;
+        // SAFETY: it belongs to the call of `Product::strips` that made the operands, and only its tiles use it.
+        let asks = unsafe { (*ahead).next() };
+        let mut asking = Asking::of(asks);
+        let last = b.wrapping_add(window.run * PANEL);
+        while b != last {
+            asking.go_on(s, 2);
+            // SAFETY: four elements of the strip's rows and of two panels, for which the caller of `Product::strips` vouches.
+            unsafe { s.packed_four(acc, a, b, panel_stride) };
+            a = a.wrapping_add(4 * ROWS);
+            b = b.wrapping_add(4 * PANEL);
+        }
+        asks.at = asking.near;
+    }
+}
+
+/// What a tile asks for while it computes.
+struct Asking {
+    /// The next line.
+    near: *const f32,
+    /// What each turn asks for up to, and what that grows by: were it a count of lines, the compiler would make the loops twice.
+    until: *const f32,
+    by: usize,
+    /// From a line to the one for the next panel, and to the next line.
+    stride: usize,
+    step: usize,
+}
+
+impl Asking {
+    /// A strip's share of `asks`.
+    #[inline(always)]
+    fn of(asks: &mut Asks) -> Self {
+        let at_once = if asks.strips > 0 { asks.lines } else { 0 };
+        asks.strips = asks.strips.saturating_sub(1);
+        Self { near: asks.at, until: asks.at, by: at_once * asks.step, stride: asks.stride, step: asks.step }
+    }
+
+    /// Asks for a turn's lines.
+    #[inline(always)]
+    fn go_on<S: Simd>(&mut self, s: S, panels: usize) {
+        self.until = self.until.wrapping_add(self.by);
+        while self.near != self.until {
+            for panel in 0..panels {
+                s.prefetch(self.near.wrapping_add(panel * self.stride));
+            }
+            self.near = self.near.wrapping_add(self.step);
+        }
     }
 }
 
@@ -487,7 +535,9 @@ impl<const ROWS: usize, const COLS: usize> Task for Tile<'_, ROWS, COLS> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Operands { strips, row_stride, bias, adds, clamp, dst_stride, .. } = *self.0;
+        let Operands { strips, row_stride, window, packed, bias, adds, clamp, dst_stride, .. } = *self.0;
+        let packed = packed && const { ROWS == S::PACKED_ROWS && COLS == 2 * PANEL };
+        let row_stride = if packed { window.run } else { row_stride };
         for strip in 0..strips {
             // SAFETY: the strips' rows lie one after another, and the caller of `Product::strips` vouches for all.
             let (a, dst) =
@@ -509,7 +559,13 @@ impl<const ROWS: usize, const COLS: usize> Task for Tile<'_, ROWS, COLS> {
                 });
             }
             // SAFETY: as above; the window belongs to each row.
-            unsafe { self.sum(s, &mut acc, a) };
+            unsafe {
+                if packed {
+                    self.sum_packed(s, &mut acc, a);
+                } else {
+                    self.sum(s, &mut acc, a);
+                }
+            }
             if let Some((low, high)) = clamp {
                 let (low, high) = (s.splat(low), s.splat(high));
                 repeat!(r in Times<ROWS>, {

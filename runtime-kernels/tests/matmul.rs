@@ -5,7 +5,7 @@ mod isa;
 use isa::{OnIsa, assert_close, each_isa, random};
 use kiln_kernels::epilogue::{Epilogue, Identity, Places};
 use kiln_kernels::matmul_batch_f32::{BatchMatMul, batch_scratch_len};
-use kiln_kernels::matmul_f32::{MatMul, scratch_len};
+use kiln_kernels::matmul_f32::{MatMul, packed_len, scratch_len};
 use kiln_kernels::pack;
 use kiln_kernels::simd::Simd;
 use kiln_kernels::tiles::Tiles;
@@ -35,7 +35,7 @@ fn naive(m: usize, k: usize, n: usize, a: impl Fn(usize, usize) -> f32, b: impl 
     out
 }
 
-const SIZES: [(usize, usize, usize); 29] = [
+const SIZES: [(usize, usize, usize); 33] = [
     (1, 1, 1),
     (1, 7, 10),
     (1, 64, 128),
@@ -63,6 +63,11 @@ const SIZES: [(usize, usize, usize); 29] = [
     // Taken in stages of k.
     (50, 1700, 70),
     (31, 2304, 45),
+    // Rows packed, in one block and several, in one stage and several.
+    (27, 36, 384),
+    (40, 1024, 401),
+    (155, 64, 448),
+    (180, 1160, 385),
     (0, 4, 4),
     (3, 0, 20),
     (1, 0, 20),
@@ -85,7 +90,8 @@ impl OnIsa for Products {
                 pack::panels(&mut packed, &b, k, n, n, 1);
                 let mut padded = vec![f32::NAN; pack::bias_len(1, n)];
                 pack::bias(&mut padded, &bias, 1, n);
-                let mut scratch = vec![f32::NAN; scratch_len(m, k, n)];
+                let scratch_len = scratch_len(m, k, n).max(packed_len(m, k, n));
+                let mut scratch = vec![f32::NAN; scratch_len];
                 let product = naive(m, k, n, |i, l| a[i * a_row_stride + l * a_col_stride], |l, j| b[l * n + j]);
                 let what = format!("{} {m}x{k}x{n} pad {pad} transposed {transposed}", S::NAME);
 

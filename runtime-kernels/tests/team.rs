@@ -17,7 +17,7 @@ use kiln_kernels::epilogue::{Clamp, Epilogue, Places};
 use kiln_kernels::lstm::{self, Lstm};
 use kiln_kernels::map::{Map, MapF32};
 use kiln_kernels::matmul_batch_f32::{BatchMatMul, batch_scratch_len};
-use kiln_kernels::matmul_f32::{MatMul, scratch_len};
+use kiln_kernels::matmul_f32::{MatMul, packed_len, scratch_len};
 use kiln_kernels::normalize::LayerNorm;
 use kiln_kernels::pack;
 use kiln_kernels::pool::{MaxPool, PoolShape};
@@ -196,16 +196,21 @@ fn volume(size: [usize; 3]) -> usize {
 
 impl OnIsa for Teams {
     fn run<S: Simd>(&mut self, s: S) {
-        for (m, k, n, transposed) in
-            [(1, 64, 200, false), (5, 40, 300, false), (100, 33, 70, false), (60, 50, 31, true), (3, 9, 5, true)]
-        {
+        for (m, k, n, transposed) in [
+            (1, 64, 200, false),
+            (5, 40, 300, false),
+            (100, 33, 70, false),
+            (60, 50, 31, true),
+            (3, 9, 5, true),
+            (90, 64, 450, false),
+        ] {
             let (a, b, residual) = (random(m * k, 1), random(k * n, 2), random(m * n, 3));
             let mut packed = vec![0.0; pack::panels_len(k, n)];
             pack::panels(&mut packed, &b, k, n, n, 1);
             let bias = random(n.div_ceil(16) * 16, 4);
             let (a_row_stride, a_col_stride) = if transposed { (1, m) } else { (k, 1) };
             self.check(s, m * n, |s, out, team| {
-                let scratch = &mut vec![0.0; scratch_len(m, k, n)];
+                let scratch = &mut vec![0.0; scratch_len(m, k, n).max(packed_len(m, k, n))];
                 let (bias, epilogue) = (Some(&bias[..]), Add { residual: &residual, n });
                 let (a, b) = (&a[..], &packed[..]);
                 let task = MatMul {

@@ -146,10 +146,14 @@ impl MatMul {
         let (k_stride, n_stride) = if self.trans_b { (1, k) } else { (n, 1) };
         let b = packed(cx, 1, &[pack::panels_layout(k, n, k_stride, n_stride)], pack::panels_len(k, n));
         let (m, a_row_stride, a_col_stride) = self.rows(cx.ty(0));
-        // A is read where it lies unless its columns are strided.
+        // A is read where it lies unless its columns are strided, or there are so many that its rows are worth packing.
         let rows = m.as_usize().unwrap_or(usize::MAX);
         let form = cx.choose(Kind::Form, &tiles::candidates(cx, rows, n), Candidate::Direct)?;
-        let scratch = if self.trans_a { matmul_f32::scratch_len(rows, k, n) } else { 0 };
+        let scratch = match self.trans_a {
+            true => matmul_f32::scratch_len(rows, k, n),
+            false if tiles::may_be_avx512(cx) => matmul_f32::packed_len(rows, k, n),
+            false => 0,
+        };
         let scratch = cx.scratch(DType::F32, Dim::from(scratch));
         let bias = if self.bias { Some(padded_bias(cx, 2, 1, n)) } else { None };
         let (out, a) = (cx.output(0), cx.input(0));

@@ -11,12 +11,16 @@ const LEAST_COLUMNS: usize = 33;
 
 /// The direct forms of a product with strips of `rows` rows and with `cols` columns.
 pub fn candidates(cx: &Lower, rows: usize, cols: usize) -> Vec<Candidate> {
-    let isa = &cx.options().isa;
-    let choice = isa.is_empty() || isa.contains(&IsaChoice::Avx512);
-    match choice && rows >= LEAST_ROWS && cols >= LEAST_COLUMNS {
+    match may_be_avx512(cx) && rows >= LEAST_ROWS && cols >= LEAST_COLUMNS {
         true => vec![Candidate::Direct, Candidate::Tall, Candidate::Wide],
         false => vec![Candidate::Direct],
     }
+}
+
+/// Whether code may run with AVX-512, which has several kinds of tiles and those for packed rows.
+pub fn may_be_avx512(cx: &Lower) -> bool {
+    let isa = &cx.options().isa;
+    isa.is_empty() || isa.contains(&IsaChoice::Avx512)
 }
 
 /// The kernels' word for a direct form.
