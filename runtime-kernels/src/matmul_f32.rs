@@ -1,9 +1,9 @@
 //! Products of f32 matrices: an activation by packed weights.
 //!
-//! A row-major A is read where it lies, or packed where products are wide; a transposed A is copied, a block of rows at a time. One row takes a path
-//! of its own that streams the weights once at the speed of memory. B's panels are the outer loop and the strips of a
-//! block of A the inner, so that a panel is fetched from far away once per block and the block stays near; small B turn
-//! the loops around, and A is then read once.
+//! A row-major A is read where it lies, or packed where products are wide; a transposed A is copied, a block of rows at a
+//! time. One row takes a path of its own that streams the weights once at the speed of memory. B's panels are the outer
+//! loop and the strips of a block of A the inner, so that a panel is fetched from far away once per block and the block
+//! stays near; small B turn the loops around, and A is then read once.
 
 use super::ahead_f32::{Ahead, Later};
 use super::epilogue::Epilogue;
@@ -75,8 +75,7 @@ pub const fn packed_len(m: usize, k: usize, n: usize) -> usize {
     }
     // Of any stage, as `Blocks` has them.
     let depth = Window::contiguous(k).longest_stage();
-    let rows = block_rows(m, depth);
-    if rows < MOST_ROWS { MOST_ROWS * depth } else { rows * depth }
+    block_rows(m, depth) * depth
 }
 
 /// Rows of A that are copied at once.
@@ -294,6 +293,7 @@ impl Task for Blocks<'_> {
         let block = if near {
             (STAY_LEN / k.max(1)).next_multiple_of(most).max(most)
         } else {
+            // Room for packed rows is that of the longest stage.
             let depth = if packs { product.window.longest_stage() } else { k.div_ceil(stages.n) };
             block_rows(m, depth).max(most)
         };

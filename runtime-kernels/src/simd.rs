@@ -61,7 +61,7 @@ pub trait Simd: Copy + 'static {
     fn enter<T: Task>(self, task: T) -> T::Out;
 
     /// Adds the products of four elements of k, one after another, to `ROWS` rows by two vectors: those of the rows, packed at `a`, by as many
-    /// rows of the panels at `b` and `b + panel_stride`.
+    /// rows of the panels at `b` and `b + panel_stride`, which are as wide as a vector. `ROWS` is [`PACKED_ROWS`](Self::PACKED_ROWS).
     ///
     /// # Safety
     /// `a` must be readable over `4 * ROWS` floats, and `b` over four vectors in each panel.

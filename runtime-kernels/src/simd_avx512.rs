@@ -53,9 +53,9 @@ fn inside<T: Task>(s: Avx512, task: T) -> T::Out {
 
 /// Adds the products of four elements of k to fourteen rows by two vectors, see [`Simd::packed_four`].
 ///
-/// Most multiplications read their element of A themselves, one for all lanes: these are half as many instructions for what decodes them, where
-/// another thread of the core is busy too. Were it all, there would be more loads than multiplications. The compiler reads what two need once,
-/// and keeps as many rows of B at hand as it likes; hence no intrinsics.
+/// Most multiplications read their element of A themselves, one for all lanes, which spares an instruction for it: what decodes instructions is
+/// the limit where another thread of the core is busy too. Were it all, there would be more loads than multiplications. There are no
+/// intrinsics, since the compiler loads once what two multiplications need, and rows of B so early that sums lose their registers.
 ///
 /// # Safety
 /// As for that.
@@ -113,7 +113,7 @@ unsafe fn packed_four(acc: &mut [[__m512; 8]; 14], a: *const f32, b: *const f32,
             )
         };
     }
-    // Of a type, or assemblers would see general registers.
+    // Of a type: without one, those from the seventeenth on are printed as general registers.
     let (_x, _y, _one): (__m512, __m512, __m512);
     // SAFETY: the caller vouches for what is read.
     unsafe {
@@ -213,10 +213,9 @@ impl Simd for Avx512 {
         b: *const f32,
         panel_stride: usize,
     ) {
-        if let Ok(acc) = acc.as_mut_slice().try_into() {
-            // SAFETY: passed on; the token proves the instruction set.
-            unsafe { packed_four(acc, a, b, panel_stride) };
-        }
+        let Ok(acc) = acc.as_mut_slice().try_into() else { unreachable!("tiles of packed rows are of one height") };
+        // SAFETY: passed on; the token proves the instruction set.
+        unsafe { packed_four(acc, a, b, panel_stride) };
     }
 
     #[inline(always)]

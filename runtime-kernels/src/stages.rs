@@ -89,9 +89,7 @@ impl Stage {
         let window = Window::contiguous(len);
         Self { window, a_from: 0, k_from: from, k_len: len, first: from == 0, last: from + len == k, packed: false }
     }
-}
 
-impl Stage {
     /// The same elements of k where A holds a packed copy of just these.
     #[inline(always)]
     pub fn packed(&self) -> Self {

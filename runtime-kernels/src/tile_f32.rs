@@ -536,7 +536,6 @@ impl<const ROWS: usize, const COLS: usize> Task for Tile<'_, ROWS, COLS> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Operands { strips, row_stride, window, packed, bias, adds, clamp, dst_stride, .. } = *self.0;
-        let packed = packed && const { ROWS == S::PACKED_ROWS && COLS == 2 * PANEL };
         let row_stride = if packed { window.run } else { row_stride };
         for strip in 0..strips {
             // SAFETY: the strips' rows lie one after another, and the caller of `Product::strips` vouches for all.
@@ -560,10 +559,9 @@ impl<const ROWS: usize, const COLS: usize> Task for Tile<'_, ROWS, COLS> {
             }
             // SAFETY: as above; the window belongs to each row.
             unsafe {
-                if packed {
-                    self.sum_packed(s, &mut acc, a);
-                } else {
-                    self.sum(s, &mut acc, a);
+                match const { ROWS == S::PACKED_ROWS && COLS == 2 * PANEL } {
+                    true if packed => self.sum_packed(s, &mut acc, a),
+                    _ => self.sum(s, &mut acc, a),
                 }
             }
             if let Some((low, high)) = clamp {
