@@ -26,12 +26,25 @@ pub struct Args {
     /// Milliseconds of a turn
     #[arg(long, default_value_t = 150)]
     time: u64,
+    /// The instruction set kiln is held to; the other engines take what they find
+    #[arg(long, default_value = best_isa())]
+    isa: String,
 }
 
 /// What `kiln bench` said of a network.
 pub struct Measured {
     pub network: &'static Network,
     pub bench: Value,
+}
+
+/// What all networks' measurements have in common.
+pub struct About<'a> {
+    /// The instruction set kiln was held to.
+    pub isa: &'a str,
+    /// kiln's commit, and whether files differed from it, where git says.
+    pub commit: Option<String>,
+    /// Bytes of a program that does nothing.
+    pub empty: u64,
 }
 
 /// Times every network; whether all could be.
@@ -45,7 +58,7 @@ pub fn all(args: &Args) -> Result<bool> {
         bail!("no network is named like {:?}", args.filter.as_deref().unwrap_or(""));
     }
     export::outdated(&networks)?;
-    let empty = empty_program()?;
+    let about = About { isa: &args.isa, commit: commit(), empty: empty_program()? };
     let mut all = Vec::new();
     for (i, network) in networks.iter().enumerate() {
         eprintln!("{} of {}: {}", i + 1, networks.len(), network.name);
@@ -57,17 +70,24 @@ pub fn all(args: &Args) -> Result<bool> {
     if args.filter.is_none() {
         let path = paths::root().join("docs/PERFORMANCE.md");
         let old = fs::read_to_string(&path).unwrap_or_default();
-        fs::write(&path, page::page(&old, &all, empty)).with_context(|| format!("cannot write {}", path.display()))?;
+        fs::write(&path, page::page(&old, &about, &all)).with_context(|| format!("cannot write {}", path.display()))?;
     }
     println!("{}", page::summary(&all));
     Ok(true)
+}
+
+/// The commit that is checked out, with `-dirty` behind it if files differ.
+fn commit() -> Option<String> {
+    let mut git = Command::new("git");
+    git.current_dir(paths::root()).args(["describe", "--always", "--dirty", "--exclude=*"]);
+    process::stdout(&mut git).ok().map(|text| text.trim().to_string())
 }
 
 /// `kiln bench` on a network.
 fn bench(kiln: &Path, interpreter: &Path, network: &Network, args: &Args) -> Result<Value> {
     let mut command = Command::new(kiln);
     command.arg("bench").arg(paths::target("models").join(network.path)).args(network.options);
-    command.args(["--isa", isa(), "--threads", "1,2", "--against", "onnxruntime,openvino", "--builds", "--json"]);
+    command.args(["--isa", &args.isa, "--threads", "1,2", "--against", "onnxruntime,openvino", "--builds", "--json"]);
     command.args(["--rounds", &args.rounds.to_string(), "--time", &args.time.to_string()]);
     command.env("KILN_PYTHON", interpreter);
     let output = process::stdout(&mut command)?;
@@ -75,7 +95,7 @@ fn bench(kiln: &Path, interpreter: &Path, network: &Network, args: &Args) -> Res
 }
 
 /// The best instruction set of this machine, by kiln's name.
-pub fn isa() -> &'static str {
+pub fn best_isa() -> &'static str {
     #[cfg(target_arch = "x86_64")]
     {
         if std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512vl") {

@@ -1,6 +1,6 @@
-//! docs/PERFORMANCE.md, a section for each instruction set it was measured on, and the line at the end.
+//! docs/PERFORMANCE.md, a section for each instruction set and processor it was measured on, and the line at the end.
 
-use super::{Measured, isa};
+use super::{About, Measured, best_isa};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -98,7 +98,7 @@ pub fn summary(all: &[Measured]) -> String {
 const INTRODUCTION: &str = "\
 # Performance
 
-Written by `cargo xtask peers`, the section of the machine's instruction set; do not edit. Milliseconds of one run, in f32: the median over turns that all engines take one after another, and in
+Written by `cargo xtask peers`, the section of the instruction set and the processor; do not edit. Milliseconds of one run, in f32: the median over turns that all engines take one after another, and in
 brackets the fastest and the slowest turn; a ratio is the median over neighbouring turns. Each engine has the same inputs and number of threads; kiln's outputs were compared with onnxruntime's before
 anything was timed. An engine's process stands still while others have their turn. Python calls onnxruntime and OpenVINO, which costs them a few microseconds a run. The limit is what the multiplications of the
 direct algorithms take one core at its measured peak, of which the last column is the share in the median turn and, in brackets (sections measured before this was told lack them), in the fastest: the peak is the best the core ever did, and where others have a part in the
@@ -109,22 +109,27 @@ memory beside the most memory the other engines' processes had (for Python and l
 /// What a section begins with.
 const SECTION: &str = "\n## ";
 
-/// The page `old` with this machine's section anew; `empty` is the size of a program that does nothing.
-pub fn page(old: &str, all: &[Measured], empty: u64) -> String {
-    with_section(old, isa(), &section(all, empty))
+/// The page `old` with the section of this machine and instruction set anew.
+pub fn page(old: &str, about: &About, all: &[Measured]) -> String {
+    let mut title = format!("{} on {}", about.isa, processor());
+    if about.isa != best_isa() {
+        // What the others use.
+        let _ = write!(title, ", which has {}", best_isa());
+    }
+    with_section(old, &title, &section(about, all))
 }
 
-/// The sections of `old`, that of `isa` replaced or added, in alphabetical order, downwards: newer instruction sets come first.
-fn with_section(old: &str, isa: &str, section: &str) -> String {
+/// The sections of `old`, the one of that title replaced or added, in alphabetical order, downwards: newer instruction sets come first.
+fn with_section(old: &str, title: &str, section: &str) -> String {
     let mut sections: BTreeMap<&str, &str> =
         old.split(SECTION).skip(1).filter_map(|section| section.split_once('\n')).collect();
-    sections.insert(isa, section);
-    let sections = sections.iter().rev().map(|(isa, text)| format!("{SECTION}{isa}\n{}\n", text.trim_end()));
+    sections.insert(title, section);
+    let sections = sections.iter().rev().map(|(title, text)| format!("{SECTION}{title}\n{}\n", text.trim_end()));
     INTRODUCTION.to_string() + &sections.collect::<String>()
 }
 
 /// What was measured on this machine.
-fn section(all: &[Measured], empty: u64) -> String {
+fn section(about: &About, all: &[Measured]) -> String {
     let mut text = String::new();
     let engines: Vec<&str> = all.first().map_or(Vec::new(), |measured| {
         let timings = measured.bench["timings"].as_array().map_or(&[][..], Vec::as_slice);
@@ -134,10 +139,11 @@ fn section(all: &[Measured], empty: u64) -> String {
     // Writing to a string cannot fail.
     let _ = writeln!(
         text,
-        "\nMachine: {}; {} processors; {peak:.0} GFLOP/s a core. Engines: {}.",
+        "\nMachine: {}; {} processors; {peak:.0} GFLOP/s a core. Engines: {}; kiln's commit: {}.",
         processor(),
         std::thread::available_parallelism().map_or(1, usize::from),
         engines.join(", "),
+        about.commit.as_deref().unwrap_or("unknown"),
     );
     for threads in [1, 2] {
         let _ = writeln!(text, "\n### {threads} thread{}\n", if threads == 1 { "" } else { "s" });
@@ -169,7 +175,7 @@ fn section(all: &[Measured], empty: u64) -> String {
             seconds("build_seconds"),
             seconds("dev_build_seconds"),
             count("lines"),
-            code.map_or("-".to_string(), |(binary, weights)| format!("{:.0}", binary - weights - empty as f64)),
+            code.map_or("-".to_string(), |(binary, weights)| format!("{:.0}", binary - weights - about.empty as f64)),
             count("weight_bytes"),
             count("arena_bytes"),
             memory("kiln"),
@@ -194,9 +200,11 @@ mod tests {
 
     #[test]
     fn a_section_replaces_its_own_kind_alone() {
-        let both = with_section(&with_section("", "avx512", "\nfast\n"), "avx2", "\n### 1 thread\nslow");
-        assert_eq!(both, format!("{INTRODUCTION}\n## avx512\n\nfast\n\n## avx2\n\n### 1 thread\nslow\n"));
-        let again = with_section(&both, "avx512", "faster");
-        assert_eq!(again, format!("{INTRODUCTION}\n## avx512\nfaster\n\n## avx2\n\n### 1 thread\nslow\n"));
+        let both = with_section(&with_section("", "avx512 on A", "\nfast\n"), "avx2 on A", "\n### 1 thread\nslow");
+        assert_eq!(both, format!("{INTRODUCTION}\n## avx512 on A\n\nfast\n\n## avx2 on A\n\n### 1 thread\nslow\n"));
+        let again = with_section(&both, "avx512 on A", "faster");
+        assert_eq!(again, format!("{INTRODUCTION}\n## avx512 on A\nfaster\n\n## avx2 on A\n\n### 1 thread\nslow\n"));
+        let other = with_section(&again, "avx512 on B", "other");
+        assert_eq!(other, format!("{INTRODUCTION}\n## avx512 on B\nother\n{}", &again[INTRODUCTION.len()..]));
     }
 }
