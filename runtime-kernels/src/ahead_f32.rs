@@ -1,5 +1,6 @@
 //! What the tiles of a product ask to be brought near while they compute.
 
+use super::simd::Simd;
 use super::stages::Stage;
 use super::tile_f32::{PANEL, Product};
 
@@ -26,10 +27,12 @@ pub(super) struct Asks {
     pub lines: usize,
     /// Strips that still ask.
     pub strips: usize,
+    /// Whether to bring them to the second-level cache alone.
+    pub far: bool,
 }
 
 impl Asks {
-    const NOTHING: Self = Self { at: core::ptr::null(), stride: 0, step: 0, lines: 0, strips: 0 };
+    const NOTHING: Self = Self { at: core::ptr::null(), stride: 0, step: 0, lines: 0, strips: 0, far: false };
 }
 
 impl Ahead {
@@ -38,19 +41,20 @@ impl Ahead {
 
     /// What `strips` strips ask for of the stage `next` of as many panels as they have themselves, from `panel` on: together,
     /// each line once.
-    pub fn of_strips(product: &Product<'_>, next: &Stage, panel: usize, strips: usize) -> Self {
+    pub fn of_strips<S: Simd>(product: &Product<'_>, next: &Stage, panel: usize, strips: usize) -> Self {
         let panels = product.n.div_ceil(PANEL) + product.after;
         if panels * product.panel_stride < FAR_LEN || panel >= panels {
             return Self::NONE;
         }
         let from = panel * product.panel_stride + next.k_from * PANEL;
+        let far = strips <= S::FAR_STRIPS;
         let (lines, strips) = match strips {
             0 | 1 => (4, 1),
             2 | 3 => (2, 2),
             _ => (1, 4),
         };
         let (at, stride) = (product.b.wrapping_add(from), product.panel_stride);
-        let panels = Asks { at, stride, step: PANEL, lines, strips };
+        let panels = Asks { at, stride, step: PANEL, lines, strips, far };
         Self { panels, ..Self::NONE }
     }
 
@@ -94,7 +98,7 @@ impl Later {
         }
         let (step, lines) = (panels * PANEL, ((self.lines + panels / 2) / panels).max(1));
         let strips = self.len.div_ceil(turns * lines * step);
-        Asks { at: self.at, stride: PANEL, step, lines, strips }
+        Asks { at: self.at, stride: PANEL, step, lines, strips, far: false }
     }
 
     /// Goes on after what strips have asked for.
@@ -111,6 +115,7 @@ impl Later {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd_scalar::Scalar;
     use std::vec;
 
     /// Does as `strips` strips of so many turns, and says how many floats the last has gone on.
@@ -153,7 +158,7 @@ mod tests {
         let product = Product::dense(core::ptr::null_mut(), 0, 0, b.as_ptr(), 1024, 8 * PANEL);
         let product = Product { later: &weights, ..product };
         let stage = crate::stages::Stages::whole(product.window).at(0);
-        let mut ahead = Ahead::of_strips(&product, &stage, 2, 6).then(&Later::over(&weights, 64), 2, 1024);
+        let mut ahead = Ahead::of_strips::<Scalar>(&product, &stage, 2, 6).then(&Later::over(&weights, 64), 2, 1024);
         assert_eq!(ahead.next().at, b.as_ptr().wrapping_add(2 * 1024 * PANEL));
         // Four strips share the panels.
         go_on(&mut ahead, 4, 1024 / 4);

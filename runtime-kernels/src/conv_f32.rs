@@ -386,7 +386,7 @@ impl Correlation<'_> {
                     false => (stages.at(0), panel + width),
                 };
                 let stage = stages.at(stage);
-                let mut ahead = Ahead::of_strips(product, &next, next_panel, lines * count(&cut));
+                let mut ahead = Ahead::of_strips::<S>(product, &next, next_panel, lines * count(&cut));
                 for line in 0..lines {
                     let (d, h) = (line / size[1], line % size[1]);
                     let line = (out(0, d) * self.output[1] + out(1, h)) * self.output[2];

@@ -133,7 +133,7 @@ impl ConvRows<'_> {
                 true => (&stage, panel + width),
                 false => (&next, if last { panels } else { 0 }),
             };
-            let mut ahead = Ahead::of_strips(product, next, next_panel, count(&cut));
+            let mut ahead = Ahead::of_strips::<S>(product, next, next_panel, count(&cut));
             let mut start = 0;
             for &(rows, count) in in_use(&cut) {
                 let to = first + start;

@@ -12,7 +12,7 @@ use super::packed_f32::{pack, packing_pays};
 use super::simd::{Simd, Task};
 use super::split::{Part, SUMS_PER_WEIGHT, Split, parts, times, whole};
 use super::stages::{Stages, Window};
-use super::tile_cuts::{count, in_use, panel_groups, strips, tile_rows, widest};
+use super::tile_cuts::{count, in_use, panel_groups, strips, tile_rows, unpaired, widest};
 use super::tile_f32::{MOST_ROWS, PANEL, Product};
 use super::tile_transpose::{TILE, transpose_tile};
 use super::tiles::Tiles;
@@ -281,7 +281,7 @@ impl Task for Blocks<'_> {
             && product.tiles == Tiles::Auto
             && packing_pays(m, k, product.n)
             && scratch.len() >= packed_len(m, k, product.n);
-        let at_once = if packs { 2 } else { widest::<S>(product.tiles, m, k, !near) };
+        let at_once = if packs { 2 } else { unpaired::<S>(widest::<S>(product.tiles, m, k, !near), near) };
         let high = |panels: usize| match packs && panels == 2 {
             true => S::PACKED_ROWS,
             false => tile_rows::<S>(product.row_stride, panels),
@@ -336,7 +336,7 @@ impl Task for Blocks<'_> {
                         false => (&following, after),
                     };
                     let mut ahead =
-                        Ahead::of_strips(product, next, next_panel, count(&cut)).then(&later, width, stage.k_len);
+                        Ahead::of_strips::<S>(product, next, next_panel, count(&cut)).then(&later, width, stage.k_len);
                     let mut start = top;
                     for &(rows, n) in in_use(&cut) {
                         // SAFETY: `n` strips of `rows` rows of `a` from `start`, each a tile's at most, and whole panels; the

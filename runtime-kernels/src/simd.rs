@@ -41,6 +41,10 @@ pub trait Simd: Copy + 'static {
     /// Rows of the tiles over two panels that are worth packing A for; 0 where none are.
     const PACKED_ROWS: usize = 0;
 
+    /// Strips of a product up to which its next panels are brought to the second-level cache alone: so few ask for so many lines at once
+    /// that, on their way to the first, these leave no room for what the tile itself misses there. (Measured.)
+    const FAR_STRIPS: usize = 0;
+
     /// Vector registers.
     const REGISTERS: usize = 16;
 
@@ -127,6 +131,12 @@ pub trait Simd: Copy + 'static {
     /// such instruction.
     #[inline(always)]
     fn prefetch(self, src: *const f32) {
+        let _ = src;
+    }
+
+    /// The same, no nearer than to the second-level cache; for where [`FAR_STRIPS`](Self::FAR_STRIPS) is not 0.
+    #[inline(always)]
+    fn prefetch_far(self, src: *const f32) {
         let _ = src;
     }
 

@@ -72,6 +72,7 @@ impl Simd for Avx2 {
     const TILE_ROWS: [usize; 4] = [6, 0, 0, 0];
     const HALF_ROWS: usize = 12;
     const PAIR_ROWS: usize = 3;
+    const FAR_STRIPS: usize = 3;
 
     type F32 = __m256;
     type I32 = __m256i;
@@ -132,6 +133,11 @@ impl Simd for Avx2 {
     fn prefetch(self, src: *const f32) {
         // SAFETY: a prefetch never faults, whatever the address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(src.cast()) }
+    }
+    #[inline(always)]
+    fn prefetch_far(self, src: *const f32) {
+        // SAFETY: a prefetch never faults, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(src.cast()) }
     }
     #[inline(always)]
     unsafe fn load_ptr(self, src: *const f32) -> __m256 {

@@ -85,6 +85,16 @@ pub(super) fn widest<S: Simd>(tiles: Tiles, rows: usize, k: usize, stays: bool) 
     }
 }
 
+/// So many panels, or one instead of a pair whose panels are not `near` and serve these rows alone: pairs take more strips, so that
+/// panels are read more often, and more slowly than one at a time. (Measured, of 2 to 9 rows.)
+#[inline(always)]
+pub(super) fn unpaired<S: Simd>(panels: usize, near: bool) -> usize {
+    match panels {
+        2 if const { S::TILE_ROWS[1] == 0 } && !near => 1,
+        _ => panels,
+    }
+}
+
 /// `n` things in `of` shares that differ by one at most, the larger first: sizes, and how many have them.
 #[inline(always)]
 pub(super) fn shares(n: usize, of: usize) -> [(usize, usize); 2] {

@@ -506,6 +506,8 @@ struct Asking {
     /// From a line to the one for the next panel, and to the next line.
     stride: usize,
     step: usize,
+    /// Whether the second-level cache is near enough.
+    far: bool,
 }
 
 impl Asking {
@@ -514,7 +516,14 @@ impl Asking {
     fn of(asks: &mut Asks) -> Self {
         let at_once = if asks.strips > 0 { asks.lines } else { 0 };
         asks.strips = asks.strips.saturating_sub(1);
-        Self { near: asks.at, until: asks.at, by: at_once * asks.step, stride: asks.stride, step: asks.step }
+        Self {
+            near: asks.at,
+            until: asks.at,
+            by: at_once * asks.step,
+            stride: asks.stride,
+            step: asks.step,
+            far: asks.far,
+        }
     }
 
     /// Asks for a turn's lines.
@@ -523,7 +532,12 @@ impl Asking {
         self.until = self.until.wrapping_add(self.by);
         while self.near != self.until {
             for panel in 0..panels {
-                s.prefetch(self.near.wrapping_add(panel * self.stride));
+                let line = self.near.wrapping_add(panel * self.stride);
+                if const { S::FAR_STRIPS > 0 } && self.far {
+                    s.prefetch_far(line);
+                } else {
+                    s.prefetch(line);
+                }
             }
             self.near = self.near.wrapping_add(self.step);
         }
