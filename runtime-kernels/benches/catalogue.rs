@@ -1,13 +1,15 @@
 //! Times the heavy kernels on every instruction set of this machine: `cargo bench -p kiln-kernels -- [part of a name]…`.
 //!
 //! A line is printed for each kernel and instruction set whose names contain every argument: the median time of a call,
-//! its GFLOP/s and its share of the peak, which is measured first, and the share the fastest sample reached.
+//! its GFLOP/s and its share of the peak, which is measured first, and the share the fastest sample reached; the last
+//! lines say what it costs a team to share a step.
 
 #[path = "../tests/isa/mod.rs"]
 mod isa;
 
 use std::hint::black_box;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use isa::{OnIsa, each_isa};
@@ -20,6 +22,8 @@ use kiln_kernels::matmul_f32::{MatMul, scratch_len};
 use kiln_kernels::pack;
 use kiln_kernels::pool::{AvgPool, MaxPool, PoolShape};
 use kiln_kernels::simd::{Simd, Task};
+use kiln_kernels::split::{Part, Split, whole};
+use kiln_kernels::team::{Team, enter};
 use kiln_kernels::tiles::Tiles;
 
 fn main() {
@@ -52,6 +56,7 @@ impl OnIsa for Catalogue {
         bench.matmuls(s);
         bench.convs(s);
         bench.pools(s);
+        bench.teams(s);
     }
 }
 
@@ -76,6 +81,32 @@ impl Task for Peak {
             }
         }
         sums.into_iter().map(|sum| s.sum(sum)).sum()
+    }
+}
+
+/// A step in which every thread waits until all have come, and counts those that have.
+struct Meet<'a>(&'a AtomicUsize);
+
+impl Task for Meet<'_> {
+    type Out = ();
+
+    fn run<S: Simd>(self, s: S) {
+        whole(s, self);
+    }
+}
+
+impl Split for Meet<'_> {
+    fn parts(&self, threads: usize) -> usize {
+        threads
+    }
+
+    unsafe fn part<S: Simd>(task: *mut Self, _: S, part: Part, _: &mut [f32]) {
+        // SAFETY: the caller vouches for the task, of which parts only read this.
+        let met = unsafe { (*task).0 };
+        let before = met.fetch_add(1, Ordering::AcqRel);
+        while met.load(Ordering::Acquire) < (before / part.of + 1) * part.of {
+            std::hint::spin_loop();
+        }
     }
 }
 
@@ -136,10 +167,23 @@ impl Bench<'_> {
             (0..21).map(|_| seconds(|| (0..repeats).for_each(|_| call())) / repeats as f64).collect();
         samples.sort_by(f64::total_cmp);
         let median = samples[samples.len() / 2];
+        let micros = median * 1e6;
+        if flops == 0 {
+            println!("{:8} {name:34} {micros:9.2} µs", S::NAME);
+            return;
+        }
         let [rate, best] = [median, samples[0]].map(|seconds| flops as f64 / seconds / 1e9);
         let [share, best_share] = [rate, best].map(|rate| 100.0 * rate / self.peak);
-        let micros = median * 1e6;
         println!("{:8} {name:34} {micros:9.2} µs {rate:7.1} GFLOP/s {share:5.1} %, best {best_share:5.1} %", S::NAME);
+    }
+
+    /// What it costs to share a step, beside the step.
+    fn teams<S: Simd>(&self, s: S) {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        for threads in [2, 4, 8, 16].into_iter().filter(|threads| *threads <= processors) {
+            let (team, met) = (Team::new(threads), AtomicUsize::new(0));
+            self.time(s, &format!("fork and join {threads} threads"), 0, || enter(s, Some(&team), Meet(&met)));
+        }
     }
 
     fn matmuls<S: Simd>(&self, s: S) {
