@@ -27,7 +27,7 @@ pub struct Args {
     #[arg(long, default_value_t = 150)]
     time: u64,
     /// The instruction set kiln is held to; the other engines take what they find
-    #[arg(long, default_value = best_isa())]
+    #[arg(long, default_value = best_isa(), value_parser = ["scalar", "avx2", "avx512", "neon"])]
     isa: String,
 }
 

@@ -98,10 +98,10 @@ pub fn summary(all: &[Measured]) -> String {
 const INTRODUCTION: &str = "\
 # Performance
 
-Written by `cargo xtask peers`, the section of the instruction set and the processor; do not edit. Milliseconds of one run, in f32: the median over turns that all engines take one after another, and in
+Written by `cargo xtask peers`, the section of the instruction set and the processor; do not edit. Where a section says what else its processor has, the other engines used that and kiln did not. Milliseconds of one run, in f32: the median over turns that all engines take one after another, and in
 brackets the fastest and the slowest turn; a ratio is the median over neighbouring turns. Each engine has the same inputs and number of threads; kiln's outputs were compared with onnxruntime's before
 anything was timed. An engine's process stands still while others have their turn. Python calls onnxruntime and OpenVINO, which costs them a few microseconds a run. The limit is what the multiplications of the
-direct algorithms take one core at its measured peak, of which the last column is the share in the median turn and, in brackets (sections measured before this was told lack them), in the fastest: the peak is the best the core ever did, and where others have a part in the
+direct algorithms take one core at its measured peak, of which the last column is the share in the median turn and, in brackets, in the fastest: the peak is the best the core ever did, and where others have a part in the
 machine, only the fastest turn comes near such a moment. PyTorch exported resnet50 to minilm_16, bilstm and mlp, with random weights; the others are as their authors published them. Of builds: seconds that cargo takes for the generated crate; bytes that the program is larger than an empty one, weights left out; working
 memory beside the most memory the other engines' processes had (for Python and libraries too).
 ";
